@@ -1,4 +1,4 @@
-//! How many requests run at one time, and who may administer the gateway.
+//! Bounds on concurrent requests, and the admin listener.
 
 use super::{
     clients::{hash, is_strong},
@@ -52,7 +52,7 @@ impl AdminSection {
         self.token.as_ref().is_some_and(|token| !is_strong(token.expose_secret()))
     }
 
-    /// What the token hashes to, if there is exactly one.
+    /// Returns the hash of the token, if there is exactly one.
     pub fn token(&self) -> Option<KeyHash> {
         match (&self.token, self.token_sha256) {
             (Some(token), None) => Some(hash(token.expose_secret())),

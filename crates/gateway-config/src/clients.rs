@@ -1,9 +1,10 @@
-//! Who may call. Keys are kept only as hashes.
+//! The clients and their keys, of which only hashes are kept.
 
 use super::{
     Environment,
+    entries::list_entries,
     error::ConfigError,
-    limits::{AT_LEAST_ONE, ClientLimits, Dollars, ModelLimits, ModelLimitsEntry},
+    limits::{ClientLimits, Dollars, ModelLimits, ModelLimitsEntry, limited_section},
     printable::printable,
     raw_value::{ConfigValue, Table, ValueKind},
     section::{SectionReader, section},
@@ -54,7 +55,7 @@ choice! {
     }
 }
 
-section! {
+limited_section! {
     /// A client: a caller identity with a key and limits.
     /// Entries with the same name are one client with several keys.
     pub(super) ClientEntry {
@@ -74,22 +75,7 @@ section! {
         tools: Option<Vec<String>> = None;
         /// Priority of the client's requests.
         priority: ClientPriority = ClientPriority::Interactive;
-        /// Rate limit in requests per minute. Default: no limit, as for all limits.
-        requests_per_minute: Option<u64> = None, within AT_LEAST_ONE;
-        /// Burst size in requests. Default: `requests_per_minute`.
-        burst: Option<u64> = None, within AT_LEAST_ONE;
-        /// Rate limit in input and output tokens per minute.
-        tokens_per_minute: Option<u64> = None, within AT_LEAST_ONE;
-        /// Maximum number of concurrent model requests and tool calls.
-        max_concurrent: Option<u64> = None, within AT_LEAST_ONE;
-        /// Budget per day (UTC) in US dollars.
-        daily_budget_usd: Option<Dollars> = None;
-        /// Budget per week (UTC, from Monday) in US dollars.
-        weekly_budget_usd: Option<Dollars> = None;
-        /// Budget per month (UTC) in US dollars.
-        monthly_budget_usd: Option<Dollars> = None;
-        /// Budget in all in US dollars, until it is reset.
-        total_budget_usd: Option<Dollars> = None;
+    } {
         /// Additional limits per model; the first entry that matches applies.
         model_limits: Vec<ModelLimits> = Vec::new();
         /// Whether requests with parameters that a translation would drop are refused (`true`) or served without them (`false`).
@@ -238,14 +224,8 @@ pub(super) fn read(
 }
 
 fn listed(root: &Table, env: &Environment, errors: &mut Vec<ConfigError>) -> Vec<ConfiguredClient> {
-    let Some(node) = root.get("clients") else { return Vec::new() };
-    let ValueKind::List(items) = &node.content else {
-        let message = format!("expected a list of tables, found {}", node.kind());
-        errors.push(ConfigError::new("clients", message).source(node.source.clone()));
-        return Vec::new();
-    };
     let mut clients = Vec::new();
-    for (at, item) in items.iter().enumerate() {
+    for (at, item) in list_entries(root, "clients", errors).iter().enumerate() {
         let path = format!("clients[{at}]");
         let before = errors.len();
         let entry: ClientEntry = SectionReader::read(path.clone(), Some(item), errors);
@@ -330,6 +310,7 @@ fn client(
     entry: ClientEntry,
     env: &Environment,
 ) -> Result<ConfiguredClient, (&'static str, String)> {
+    let limits = entry.limits(&entry.model_limits);
     let name = entry.name.ok_or_else(|| ("name", "is needed".to_owned()))?;
     let (key, weak) = match (entry.key, entry.key_sha256, entry.key_env) {
         (Some(key), None, None) => checked_hash("key", &key)?,
@@ -345,17 +326,6 @@ fn client(
         }
     };
     let tenant = entry.tenant.unwrap_or_else(|| name.clone());
-    let limits = ClientLimits {
-        requests_per_minute: entry.requests_per_minute,
-        burst: entry.burst,
-        tokens_per_minute: entry.tokens_per_minute,
-        concurrent: entry.max_concurrent,
-        daily_budget: entry.daily_budget_usd.map(|it| it.0),
-        weekly_budget: entry.weekly_budget_usd.map(|it| it.0),
-        monthly_budget: entry.monthly_budget_usd.map(|it| it.0),
-        total_budget: entry.total_budget_usd.map(|it| it.0),
-        models: entry.model_limits.into_iter().map(|ModelLimits(model, it)| (model, it)).collect(),
-    };
     let ClientEntry { models, tools, priority, strict, offered_tools, compat, .. } = entry;
     Ok(ConfiguredClient {
         path: path.to_owned(),

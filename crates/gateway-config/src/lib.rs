@@ -7,6 +7,7 @@ mod admission;
 pub mod changes;
 mod clients;
 pub mod docs;
+mod entries;
 mod environment;
 mod error;
 pub mod file_watcher;
@@ -72,8 +73,9 @@ pub use self::{
     tracing::{TracingProtocol, TracingSection},
 };
 
+use entries::named_entries;
 use location::Locations;
-use raw_value::{Table, ValueKind};
+use raw_value::Table;
 use section::{Section, SectionReader};
 use std::{collections::BTreeMap, path::Path};
 use value::SettingType;
@@ -319,14 +321,8 @@ fn section<S: Section>(root: &Table, name: &str, errors: &mut Vec<ConfigError>) 
 }
 
 fn aliases(root: &Table, errors: &mut Vec<ConfigError>) -> BTreeMap<String, String> {
-    let Some(node) = root.get("aliases") else { return BTreeMap::new() };
-    let ValueKind::Table(table) = &node.content else {
-        let message = format!("expected a table, found {}", node.kind());
-        errors.push(ConfigError::new("aliases", message).source(node.source.clone()));
-        return BTreeMap::new();
-    };
     let mut aliases = BTreeMap::new();
-    for (name, node) in table {
+    for (name, node) in named_entries(root, "aliases", errors) {
         if let Some(model) = String::read(node) {
             aliases.insert(name.to_lowercase(), model);
         } else {

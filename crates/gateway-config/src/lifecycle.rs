@@ -1,4 +1,4 @@
-//! How the process takes up a new configuration.
+//! The reload of the configuration.
 
 use super::section::section;
 

@@ -29,28 +29,63 @@ section! {
     }
 }
 
-section! {
+/// Declares a section with the limits of a caller among its settings: those of the first list stand
+/// before the limits, those of the second behind them.
+macro_rules! limited_section {
+    (
+        $(#[doc = $about:literal])+
+        $vis:vis $name:ident { $($before:tt)* } { $($after:tt)* }
+    ) => {
+        section! {
+            $(#[doc = $about])+
+            $vis $name {
+                $($before)*
+                /// Rate limit in requests per minute. Default: no limit, as for all limits.
+                requests_per_minute: Option<u64> = None, within $crate::limits::AT_LEAST_ONE;
+                /// Burst size in requests. Default: `requests_per_minute`.
+                burst: Option<u64> = None, within $crate::limits::AT_LEAST_ONE;
+                /// Rate limit in input and output tokens per minute.
+                tokens_per_minute: Option<u64> = None, within $crate::limits::AT_LEAST_ONE;
+                /// Maximum number of concurrent model requests and tool calls.
+                max_concurrent: Option<u64> = None, within $crate::limits::AT_LEAST_ONE;
+                /// Budget per day (UTC) in US dollars.
+                daily_budget_usd: Option<$crate::limits::Dollars> = None;
+                /// Budget per week (UTC, from Monday) in US dollars.
+                weekly_budget_usd: Option<$crate::limits::Dollars> = None;
+                /// Budget per month (UTC) in US dollars.
+                monthly_budget_usd: Option<$crate::limits::Dollars> = None;
+                /// Budget in all in US dollars, until it is reset.
+                total_budget_usd: Option<$crate::limits::Dollars> = None;
+                $($after)*
+            }
+        }
+
+        impl $name {
+            /// Returns the limits, with `models` for some models.
+            fn limits(&self, models: &[$crate::limits::ModelLimits]) -> $crate::limits::ClientLimits {
+                $crate::limits::ClientLimits {
+                    requests_per_minute: self.requests_per_minute,
+                    burst: self.burst,
+                    tokens_per_minute: self.tokens_per_minute,
+                    concurrent: self.max_concurrent,
+                    daily_budget: self.daily_budget_usd.map(|it| it.0),
+                    weekly_budget: self.weekly_budget_usd.map(|it| it.0),
+                    monthly_budget: self.monthly_budget_usd.map(|it| it.0),
+                    total_budget: self.total_budget_usd.map(|it| it.0),
+                    models: models.iter().map(|it| (it.0.clone(), it.1.clone())).collect(),
+                }
+            }
+        }
+    };
+}
+pub(super) use limited_section;
+
+limited_section! {
     /// Limits of a client for some models, in `model_limits`.
     pub(super) ModelLimitsEntry {
         /// Model name, or a prefix and `*`.
         model: Option<String> = None;
-        /// Rate limit in requests per minute.
-        requests_per_minute: Option<u64> = None, within AT_LEAST_ONE;
-        /// Burst size in requests. Default: `requests_per_minute`.
-        burst: Option<u64> = None, within AT_LEAST_ONE;
-        /// Rate limit in tokens per minute.
-        tokens_per_minute: Option<u64> = None, within AT_LEAST_ONE;
-        /// Maximum number of concurrent requests.
-        max_concurrent: Option<u64> = None, within AT_LEAST_ONE;
-        /// Budget per day (UTC) in US dollars.
-        daily_budget_usd: Option<Dollars> = None;
-        /// Budget per week (UTC, from Monday) in US dollars.
-        weekly_budget_usd: Option<Dollars> = None;
-        /// Budget per month (UTC) in US dollars.
-        monthly_budget_usd: Option<Dollars> = None;
-        /// Budget in all in US dollars, until it is reset.
-        total_budget_usd: Option<Dollars> = None;
-    }
+    } {}
 }
 
 section! {
@@ -203,19 +238,9 @@ impl SettingType for ModelLimits {
         let ValueKind::Table(_) = &node.content else { return None };
         let mut errors = Vec::new();
         let it: ModelLimitsEntry = SectionReader::read(String::new(), Some(node), &mut errors);
-        let allowance = ClientLimits {
-            requests_per_minute: it.requests_per_minute,
-            burst: it.burst,
-            tokens_per_minute: it.tokens_per_minute,
-            concurrent: it.max_concurrent,
-            daily_budget: it.daily_budget_usd.map(|it| it.0),
-            weekly_budget: it.weekly_budget_usd.map(|it| it.0),
-            monthly_budget: it.monthly_budget_usd.map(|it| it.0),
-            total_budget: it.total_budget_usd.map(|it| it.0),
-            models: Vec::new(),
-        };
-        let fits = errors.is_empty() && allowance.is_limited();
-        it.model.filter(|_| fits).map(|model| Self(model, allowance))
+        let limits = it.limits(&[]);
+        let fits = errors.is_empty() && limits.is_limited();
+        it.model.filter(|_| fits).map(|model| Self(model, limits))
     }
 
     fn show(&self) -> Option<String> {

@@ -1,11 +1,12 @@
 //! Servers of tools that speak the Model Context Protocol.
 
 use super::{
+    entries::named_entries,
     error::ConfigError,
     network::{ServiceUrl, UpstreamHeader},
     printable::printable,
     providers::{is_header, is_name},
-    raw_value::{Table, ValueKind},
+    raw_value::Table,
     section::{SectionReader, section},
     server::ByteSize,
 };
@@ -45,14 +46,8 @@ impl McpEntry {
 
 /// Reads the tables `[mcp.NAME]`.
 pub(super) fn read(root: &Table, errors: &mut Vec<ConfigError>) -> BTreeMap<String, McpEntry> {
-    let Some(node) = root.get("mcp") else { return BTreeMap::new() };
-    let ValueKind::Table(table) = &node.content else {
-        let message = format!("expected a table, found {}", node.kind());
-        errors.push(ConfigError::new("mcp", message).source(node.source.clone()));
-        return BTreeMap::new();
-    };
     let mut servers = BTreeMap::new();
-    for (name, node) in table {
+    for (name, node) in named_entries(root, "mcp", errors) {
         let path = format!("mcp.{}", printable(name));
         let before = errors.len();
         let server: McpEntry = SectionReader::read(path.clone(), Some(node), errors);

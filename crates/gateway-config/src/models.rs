@@ -1,6 +1,7 @@
-//! What the operator adds to the catalogue of models, or knows better.
+//! The operator's additions and corrections to the catalogue of models.
 
 use super::{
+    entries::list_entries,
     error::ConfigError,
     raw_value::{Table, ValueKind},
     section::{SectionReader, section},
@@ -59,7 +60,7 @@ section! {
         sampling: Option<bool> = None;
         /// Whether it is an embedding model.
         embeddings: Option<bool> = None;
-        /// How reasoning is requested.
+        /// The form in which reasoning is requested.
         reasoning: Option<ModelReasoning> = None;
         /// Price in US dollars per million tokens: `{ input, output, cache_read, cache_write, cache_write_1h, reasoning, audio_input, audio_output }`.
         price: Option<Price> = None;
@@ -189,14 +190,8 @@ const fn style(reasoning: ModelReasoning) -> ReasoningStyle {
 
 /// Reads the entries of `[[models]]`.
 pub(super) fn read(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<ModelEntry> {
-    let Some(node) = root.get("models") else { return Vec::new() };
-    let ValueKind::List(items) = &node.content else {
-        let message = format!("expected a list of tables, found {}", node.kind());
-        errors.push(ConfigError::new("models", message).source(node.source.clone()));
-        return Vec::new();
-    };
     let mut models = Vec::new();
-    for (at, item) in items.iter().enumerate() {
+    for (at, item) in list_entries(root, "models", errors).iter().enumerate() {
         let path = format!("models[{at}]");
         let before = errors.len();
         let model: ModelEntry = SectionReader::read(path.clone(), Some(item), errors);

@@ -1,10 +1,11 @@
 //! Upstreams: those that are known by name, and those that the operator adds.
 
 use super::{
+    entries::named_entries,
     error::ConfigError,
     network::{ServiceUrl, UpstreamHeader},
     printable::printable,
-    raw_value::{Table, ValueKind},
+    raw_value::Table,
     section::{SectionReader, section},
     value::{SettingType, choice, secret},
 };
@@ -197,13 +198,7 @@ pub(super) fn read(
     errors: &mut Vec<ConfigError>,
 ) -> BTreeMap<String, ProviderEntry> {
     let mut providers = BTreeMap::new();
-    let Some(node) = root.get("providers") else { return providers };
-    let ValueKind::Table(table) = &node.content else {
-        let message = format!("expected a table, found {}", node.kind());
-        errors.push(ConfigError::new("providers", message).source(node.source.clone()));
-        return providers;
-    };
-    for (written, node) in table {
+    for (written, node) in named_entries(root, "providers", errors) {
         let folded = written.to_lowercase();
         let name = by_name(&folded).map_or(folded.as_str(), |known| known.name).to_owned();
         let path = format!("providers.{written}");

@@ -1,6 +1,7 @@
 //! Names that several models answer for.
 
 use super::{
+    entries::{list_entries, named_entries},
     error::ConfigError,
     printable::printable,
     raw_value::{ConfigValue, Table, ValueKind},
@@ -103,14 +104,8 @@ pub(super) fn read(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<RouteEntr
 }
 
 fn listed(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<RouteEntry> {
-    let Some(node) = root.get("routes") else { return Vec::new() };
-    let ValueKind::List(items) = &node.content else {
-        let message = format!("expected a list of tables, found {}", node.kind());
-        errors.push(ConfigError::new("routes", message).source(node.source.clone()));
-        return Vec::new();
-    };
     let mut routes = Vec::new();
-    for (at, item) in items.iter().enumerate() {
+    for (at, item) in list_entries(root, "routes", errors).iter().enumerate() {
         let path = format!("routes[{at}]");
         let before = errors.len();
         let route: RouteEntry = SectionReader::read(path.clone(), Some(item), errors);
@@ -129,14 +124,8 @@ fn listed(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<RouteEntry> {
 }
 
 fn fallbacks(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<RouteEntry> {
-    let Some(node) = root.get("fallbacks") else { return Vec::new() };
-    let ValueKind::Table(table) = &node.content else {
-        let message = format!("expected a table, found {}", node.kind());
-        errors.push(ConfigError::new("fallbacks", message).source(node.source.clone()));
-        return Vec::new();
-    };
     let mut routes = Vec::new();
-    for (name, node) in table {
+    for (name, node) in named_entries(root, "fallbacks", errors) {
         let models = Vec::<String>::read(node).filter(|it| (1..MAX_TARGETS).contains(&it.len()));
         let Some(models) = models else {
             let message = "expected a list of one to 15 names of models";

@@ -79,7 +79,7 @@ choice! {
 choice! {
     /// The format of log lines.
     LogOutput {
-        /// One JSON object per line.
+        /// A JSON object per line.
         Json = "json";
         /// Readable text for terminals.
         Pretty = "pretty" | "text";
@@ -147,7 +147,7 @@ section! {
         /// Default: none.
         cors_origins: Vec<CorsOrigin> = Vec::new(), bare ["CORS_ORIGINS"];
         /// Whether Responses are served over WebSocket, at `GET /v1/responses` with an upgrade.
-        /// Off: upgrades are answered 426, upon which clients use HTTP.
+        /// If `false`, upgrades are answered 426, and clients use HTTP.
         websockets: bool = true, prefixed ["WEBSOCKETS"];
         /// Host names that requests may name, besides loopback names and IP addresses; `*` for any.
         /// Checked on a loopback address and where callers need no key, against DNS rebinding; elsewhere only if set.
@@ -155,7 +155,7 @@ section! {
         /// Networks of trusted proxies. `Forwarded` and `X-Forwarded-For` are ignored from any other address.
         trusted_proxies: Vec<IpNetwork> = Vec::new(), prefixed ["TRUSTED_PROXIES"];
         /// The header that trusted proxies write; the other is ignored.
-        /// Default: whichever is present; if both are and disagree, neither is believed.
+        /// Default: whichever is present; if both are present and disagree, both are ignored.
         proxy_header: Option<ProxyHeader> = None, prefixed ["PROXY_HEADER"];
         /// Whether `/health/ready` answers 503 while the store is unavailable, or 200 `degraded`, since requests that need no store are served.
         readiness: ReadinessRule = ReadinessRule::Strict, prefixed ["READINESS"];

@@ -1,4 +1,4 @@
-//! Where state is kept, and how failures are met.
+//! The state store, sessions, the response cache and resilience.
 
 use super::{network::ServiceUrl, section::section, server::ByteSize, value::choice};
 use secrecy::SecretString;

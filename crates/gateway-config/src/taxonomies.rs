@@ -1,9 +1,10 @@
 //! The taxonomies that users may name.
 
 use super::{
+    entries::named_entries,
     error::ConfigError,
     printable::printable,
-    raw_value::{Table, ValueKind},
+    raw_value::Table,
     section::{SectionReader, section},
 };
 use std::collections::BTreeMap;
@@ -32,14 +33,8 @@ impl TaxonomyEntry {
 
 /// Reads the tables `[taxonomies.NAME]`.
 pub(super) fn read(root: &Table, errors: &mut Vec<ConfigError>) -> BTreeMap<String, TaxonomyEntry> {
-    let Some(node) = root.get("taxonomies") else { return BTreeMap::new() };
-    let ValueKind::Table(table) = &node.content else {
-        let message = format!("expected a table, found {}", node.kind());
-        errors.push(ConfigError::new("taxonomies", message).source(node.source.clone()));
-        return BTreeMap::new();
-    };
     let mut taxonomies = BTreeMap::new();
-    for (name, node) in table {
+    for (name, node) in named_entries(root, "taxonomies", errors) {
         let path = format!("taxonomies.{}", printable(name));
         let entry: TaxonomyEntry = SectionReader::read(path.clone(), Some(node), errors);
         let id = entry.id.as_ref().map(|id| ("id", id));

@@ -2,6 +2,7 @@
 //! that are built in, and how the calls of models are met.
 
 use super::{
+    entries::list_entries,
     error::ConfigError,
     network::ServiceUrl,
     raw_value::{ConfigValue, Table, ValueKind},
@@ -153,14 +154,8 @@ impl ToolEntry {
 
 /// Reads the entries of `[[tools]]`.
 pub(super) fn read(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<ToolEntry> {
-    let Some(node) = root.get("tools") else { return Vec::new() };
-    let ValueKind::List(items) = &node.content else {
-        let message = format!("expected a list of tables, found {}", node.kind());
-        errors.push(ConfigError::new("tools", message).source(node.source.clone()));
-        return Vec::new();
-    };
     let mut tools = Vec::new();
-    for (at, item) in items.iter().enumerate() {
+    for (at, item) in list_entries(root, "tools", errors).iter().enumerate() {
         let path = format!("tools[{at}]");
         let before = errors.len();
         let tool: ToolEntry = SectionReader::read(path.clone(), Some(item), errors);

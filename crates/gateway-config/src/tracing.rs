@@ -1,4 +1,4 @@
-//! Where traces are sent.
+//! The export of traces.
 
 use super::{network::ServiceUrl, section::section, value::choice};
 
