@@ -2,12 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// A JSON value as its author wrote it: key order, number spelling and escapes included.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct Json(Box<RawValue>);
+
+/// The members of a JSON object, each unread.
+pub type JsonObject = BTreeMap<String, Json>;
 
 impl Json {
     /// Takes `text` if it is one JSON value.

@@ -66,7 +66,7 @@ pub use self::{
     envelope::{Envelope, PresentMembers, RawRequest},
     error::{BoxError, ErrorKind, GatewayError, Result},
     event::{Finish, FinishReason, Started, StreamEvent, ToolCallDelta},
-    json::{Extra, Json, compact_json},
+    json::{Extra, Json, JsonObject, compact_json},
     layer::ProviderLayer,
     memory::{MemoryBudget, MemoryLease, UNCHARGED_BYTES},
     message::{
@@ -77,7 +77,7 @@ pub use self::{
         Capabilities, EffortSet, ForcedTools, ModelCard, ModelCatalogue, ModelKind, ModelRules,
         ReasoningControl, ReasoningOff, ReasoningStyle, ResponsesOnly, SamplingSupport, conform,
     },
-    pattern::{admits, matches_pattern},
+    pattern::{admits, matches_pattern, pattern_prefix},
     price::{Price, PriceHistory, PricePeriod, PriceVariants, RateCard, ServiceTier, TokenRates},
     provider::{
         BreakerHints, Context, Inspection, Payload, Provider, ProviderRequest, ProviderResponse,

@@ -57,7 +57,7 @@ macro_rules! endpoints {
         }
 
         impl<'path> Endpoint<'path> {
-            /// One example of each endpoint, in the order of the table.
+            /// An example of each endpoint, in the order of the table.
             pub const ALL: &'static [Endpoint<'static>] = &[
                 $(Endpoint::$fixed,)*
                 $(Endpoint::$named("{id}"),)*

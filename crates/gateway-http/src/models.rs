@@ -1,6 +1,6 @@
 //! The list of available models, in OpenAI's format and in Anthropic's.
 
-use crate::{HttpService, platform::usable, reply, request::query::QueryParams};
+use crate::{HttpService, names, platform::usable, reply, request::query::QueryParams};
 use gateway_core::{Date, ErrorKind, GatewayError, ModelCard, Result, Routes};
 use gateway_limits::{Client, DAY};
 use http::{HeaderMap, Response, StatusCode};
@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Whether a caller is one of Anthropic's.
 pub(crate) fn is_for_anthropic(headers: &HeaderMap) -> bool {
-    headers.contains_key("anthropic-version")
+    headers.contains_key(names::ANTHROPIC_VERSION)
 }
 
 /// `GET /v1/models`: the models that `client` may use, and the names that stand for others.

@@ -1,10 +1,13 @@
-//! The names of request and response headers. Looking up a constant costs a third of looking up a
-//! text, which has to be converted to a name first.
+//! The names of request and response headers, and the prefixes of groups of them. Looking up a
+//! constant costs a third of looking up a text, which has to be converted to a name first.
 
+use gateway_wire::messages::VERSION_HEADER;
 use http::HeaderName;
 
 /// Carries the API key, as Anthropic's clients send it.
-pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(crate) const API_KEY: HeaderName = HeaderName::from_static(API_KEY_TEXT);
+/// Selects the version of Anthropic's API.
+pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static(VERSION_HEADER);
 /// Names the known model whose rules and prices apply to a newer one.
 pub(crate) const ASSUMED: HeaderName = HeaderName::from_static("x-gateway-assumed");
 /// Returns the remainder of the caller's smallest budget.
@@ -23,7 +26,13 @@ pub(crate) const EXPLAIN: HeaderName = HeaderName::from_static("x-gateway-explai
 /// Carries the caller's address, set by proxies.
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Carries the idempotency key.
-pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(IDEMPOTENCY_KEY_TEXT);
+/// Names the method of a request to the MCP server.
+pub(crate) const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
+/// Names the tool of a call of the MCP server.
+pub(crate) const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
+/// Selects the version of the Model Context Protocol.
+pub(crate) const MCP_PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// Names the records that could not be stored.
 pub(crate) const NOT_STORED: HeaderName = HeaderName::from_static("x-gateway-not-stored");
 /// Sets the priority of the request.
@@ -31,7 +40,7 @@ pub(crate) const PRIORITY: HeaderName = HeaderName::from_static("x-priority");
 /// Carries the request id in replies to clients of Anthropic's API.
 pub(crate) const MESSAGES_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// Carries the request id.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID_TEXT);
 /// Selects the handling of a concurrent turn of the session.
 pub(crate) const SESSION_CONFLICT: HeaderName = HeaderName::from_static("x-session-conflict");
 /// Carries the session's id.
@@ -120,3 +129,29 @@ pub(crate) const RATE_LIMIT_TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-remaining-tokens"),
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
+
+// Texts, where a header is compared or passed on as one.
+
+/// The name of [`API_KEY`].
+pub(crate) const API_KEY_TEXT: &str = "x-api-key";
+/// The name of [`IDEMPOTENCY_KEY`].
+pub(crate) const IDEMPOTENCY_KEY_TEXT: &str = "idempotency-key";
+/// The name of [`REQUEST_ID`].
+pub(crate) const REQUEST_ID_TEXT: &str = "x-request-id";
+/// The headers of Anthropic's API that upstreams of the same dialect get: beta features, version,
+/// workspace.
+pub(crate) const ANTHROPIC_FORWARDED: [&str; 3] =
+    ["anthropic-beta", VERSION_HEADER, "anthropic-workspace-id"];
+
+// Prefixes.
+
+/// Prefix of the headers of Anthropic's API.
+pub(crate) const ANTHROPIC_PREFIX: &str = "anthropic-";
+/// Prefix of the gateway's own headers.
+pub(crate) const GATEWAY_PREFIX: &str = "x-gateway-";
+/// Prefix of the headers that repeat an argument of a tool for the MCP server.
+pub(crate) const MCP_PARAM_PREFIX: &str = "mcp-param-";
+/// Prefix of the headers that report rate limits.
+pub(crate) const RATE_LIMIT_PREFIX: &str = "x-ratelimit-";
+/// Prefix of the headers about sessions.
+pub(crate) const SESSION_PREFIX: &str = "x-session-";

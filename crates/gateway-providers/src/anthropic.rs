@@ -2,6 +2,7 @@
 
 use crate::{Credential, Descriptor, compatible};
 use gateway_core::Dialect;
+use gateway_wire::messages::VERSION_HEADER;
 
 pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     id: "anthropic",
@@ -20,4 +21,4 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     },
 };
 
-const VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
+const VERSION: (&str, &str) = (VERSION_HEADER, "2023-06-01");

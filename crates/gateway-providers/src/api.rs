@@ -3,7 +3,7 @@
 use crate::endpoint::Endpoint;
 use gateway_wire::OutboundDialect;
 
-/// One API of a provider: dialect and address.
+/// An API of a provider: dialect and address.
 pub(crate) struct Api {
     /// The dialect of the API.
     pub(crate) upstream: Box<dyn OutboundDialect>,

@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// How long a refusal is remembered.
+/// The time for which a refusal is remembered.
 const REMEMBERED: Duration = Duration::from_hours(24);
 /// Names of models are the callers' to choose: no more refusals than these are remembered.
 const MAX_REMEMBERED: usize = 512;

@@ -40,7 +40,7 @@ pub enum Credential {
 /// The way in which a credential is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Auth {
-    /// As `Authorization: Bearer`.
+    /// The header `Authorization: Bearer`.
     Bearer,
     /// In a header of this name.
     Header(&'static str),

@@ -14,11 +14,11 @@ pub use self::settings::McpSettings;
 
 use self::{
     connection::{Connection, McpQuestion},
-    message::{JsonMembers, ToolMessage, ToolPage},
+    message::{ToolMessage, ToolPage},
 };
 use crate::{arguments, client::ServiceClient, registry::ToolPolicy};
 use async_trait::async_trait;
-use gateway_core::{Json, Tool, ToolContext, ToolError, ToolErrorCode, ToolSpec};
+use gateway_core::{Json, JsonObject, Tool, ToolContext, ToolError, ToolErrorCode, ToolSpec};
 use std::{fmt, sync::Arc};
 use tokio::time;
 
@@ -115,10 +115,10 @@ impl McpServer {
 
 /// The properties of a schema that are sent as headers too (`x-mcp-header`): property and header.
 fn mirrored(schema: &Json) -> Vec<(String, String)> {
-    let members: JsonMembers = schema.read().unwrap_or_default();
-    let properties = members.get("properties").and_then(|it| it.read::<JsonMembers>().ok());
+    let members: JsonObject = schema.read().unwrap_or_default();
+    let properties = members.get("properties").and_then(|it| it.read::<JsonObject>().ok());
     let header = |property: &Json| {
-        property.read::<JsonMembers>().ok()?.get("x-mcp-header")?.read::<String>().ok()
+        property.read::<JsonObject>().ok()?.get("x-mcp-header")?.read::<String>().ok()
     };
     let properties = properties.unwrap_or_default().into_iter();
     properties.filter_map(|(name, schema)| Some((name, header(&schema)?))).collect()
@@ -142,13 +142,13 @@ impl Tool for McpTool {
         let arguments = Json::parse(arguments).map_err(|error| {
             ToolError::invalid(format!("the arguments are not valid JSON: {error}"))
         })?;
-        let values: JsonMembers = arguments.read().unwrap_or_default();
+        let values: JsonObject = arguments.read().unwrap_or_default();
         let mirrored = self.mirrored.iter().filter_map(|(property, header)| {
             Some((header.clone(), header_text(values.get(property)?)))
         });
         let question = McpQuestion {
             method: "tools/call",
-            params: JsonMembers::from([
+            params: JsonObject::from([
                 ("name".to_owned(), Json::of(&self.remote)),
                 ("arguments".to_owned(), arguments),
             ]),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 use tokio::time::Instant;
 
-/// How long a refusal is remembered: a service that learns of a field gets it soon after.
+/// The time for which a refusal is remembered: a service that learns of a field gets it soon after.
 const REMEMBERED: Duration = Duration::from_mins(10);
 
 /// The fields that a service refused, each with the time at which it did.

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 const MAX_NAME: usize = 255;
 
 /// Prefixes of the headers that are part of a request's fingerprint.
-const MATTERS: [&str; 3] = ["anthropic-", "x-gateway-", "x-session-"];
+const MATTERS: [&str; 3] = [names::ANTHROPIC_PREFIX, names::GATEWAY_PREFIX, names::SESSION_PREFIX];
 
 /// Whether a request has an idempotency key, and is of a kind that uses it.
 pub(crate) fn is_asked(endpoint: Endpoint<'_>, method: &Method, headers: &HeaderMap) -> bool {

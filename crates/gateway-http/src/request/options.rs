@@ -5,7 +5,7 @@ use gateway_core::{Dialect, ErrorKind, GatewayError, Result};
 use gateway_engine::{CacheOptions, ContextMode, RequestOptions, SessionDirective, ToolSelection};
 use gateway_limits::Priority;
 use gateway_sessions::{OnConflict, SessionId};
-use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, header::CACHE_CONTROL, request::Parts};
 use std::{sync::Arc, time::Duration};
 
 /// Maximum wait of a request for the previous turn of its session, with `x-session-conflict: wait`.
@@ -48,21 +48,22 @@ pub(crate) fn read(head: &Parts, dialect: Dialect) -> Result<Arc<RequestOptions>
 
 /// Whether a header of this name may be an option: most requests have none, and are not searched
 /// for each.
-fn is_option(name: &http::HeaderName) -> bool {
-    match name.as_str().as_bytes() {
-        b"x-api-key" | b"x-request-id" => false,
-        [b'x', b'-', ..] | [b't', b'r', b'a', b'c', b'e', ..] => true,
-        name => {
-            name == b"idempotency-key"
-                || name.starts_with(b"anthropic-")
-                || name == b"cache-control"
+fn is_option(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    match text.as_bytes() {
+        [b'x', b'-', ..] => text != names::API_KEY_TEXT && text != names::REQUEST_ID_TEXT,
+        [b't', b'r', b'a', b'c', b'e', ..] => true,
+        _ => {
+            text == names::IDEMPOTENCY_KEY_TEXT
+                || text.starts_with(names::ANTHROPIC_PREFIX)
+                || *name == CACHE_CONTROL
         }
     }
 }
 
 /// The options of work that no model does: its trace, and whether the context service sent it.
 pub(crate) fn traced(headers: &HeaderMap) -> RequestOptions {
-    let text = |name| headers.get::<http::HeaderName>(name)?.to_str().ok();
+    let text = |name| headers.get::<HeaderName>(name)?.to_str().ok();
     RequestOptions {
         traceparent: text(names::TRACEPARENT).filter(|it| is_traceparent(it)).map(Into::into),
         tracestate: text(names::TRACESTATE).filter(|it| it.len() <= MAX_TRACESTATE).map(Into::into),
@@ -83,11 +84,11 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Option<Arc<str>> {
     (1..=MAX_KEY).contains(&key.len()).then(|| key.into())
 }
 
-fn is(headers: &HeaderMap, name: &http::HeaderName, value: &[u8]) -> bool {
+fn is(headers: &HeaderMap, name: &HeaderName, value: &[u8]) -> bool {
     headers.get(name).is_some_and(|it| it.as_bytes() == value)
 }
 
-fn is_true(headers: &HeaderMap, name: &http::HeaderName) -> bool {
+fn is_true(headers: &HeaderMap, name: &HeaderName) -> bool {
     headers.get(name).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"true"))
 }
 
@@ -162,7 +163,7 @@ fn context_mode(headers: &HeaderMap) -> Option<ContextMode> {
 /// The headers that belong to a dialect: an upstream of the same dialect gets them.
 fn forwarded(headers: &HeaderMap, dialect: Dialect) -> Arc<[(&'static str, String)]> {
     let names: &[&str] = match dialect {
-        Dialect::Messages => &["anthropic-beta", "anthropic-version", "anthropic-workspace-id"],
+        Dialect::Messages => &names::ANTHROPIC_FORWARDED,
         Dialect::Chat | Dialect::Responses | Dialect::Gemini | Dialect::Ollama => &[],
     };
     let value = |name: &&'static str| {
@@ -187,7 +188,6 @@ fn is_traceparent(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderName;
 
     fn headers(headers: &[(&'static str, &str)]) -> HeaderMap {
         let parse = |(name, value): &(&'static str, &str)| {

@@ -6,14 +6,11 @@
 use crate::names;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use gateway_core::Json;
+use gateway_core::{Json, JsonObject};
 use gateway_engine::ResponseBody;
 use gateway_wire::sse;
 use http::HeaderMap;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
-
-type ObjectMembers = BTreeMap<String, Json>;
 
 /// Returns whether the caller wants the first message first.
 pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
@@ -34,7 +31,7 @@ pub(crate) fn reorder(body: ResponseBody) -> ResponseBody {
 }
 
 fn reordered(object: &[u8]) -> Option<Bytes> {
-    let mut members: ObjectMembers = serde_json::from_slice(object).ok()?;
+    let mut members: JsonObject = serde_json::from_slice(object).ok()?;
     let output = members.get("output")?.read::<Vec<Json>>().ok()?;
     let at = output.iter().position(is_message).filter(|at| *at > 0)?;
     let mut output = output;
@@ -45,7 +42,7 @@ fn reordered(object: &[u8]) -> Option<Bytes> {
 }
 
 fn is_message(item: &Json) -> bool {
-    let kind = item.read::<ObjectMembers>().ok().and_then(|it| it.get("type")?.read().ok());
+    let kind = item.read::<JsonObject>().ok().and_then(|it| it.get("type")?.read().ok());
     kind == Some("message".to_owned())
 }
 
@@ -61,7 +58,7 @@ fn reordered_event(block: &[u8]) -> Option<Bytes> {
 }
 
 fn reordered_data(data: &str) -> Option<String> {
-    let mut members: ObjectMembers = serde_json::from_str(data).ok()?;
+    let mut members: JsonObject = serde_json::from_str(data).ok()?;
     let response = reordered(members.get("response")?.get().as_bytes())?;
     let response: Box<RawValue> = serde_json::from_slice(&response).ok()?;
     members.insert("response".to_owned(), Json::from(&*response));

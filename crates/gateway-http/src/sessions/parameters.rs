@@ -2,20 +2,20 @@
 
 use crate::request::query::QueryParams;
 use bytes::Bytes;
-use gateway_core::{ErrorKind, GatewayError, Json, Result};
+use gateway_core::{ErrorKind, GatewayError, JsonObject, Result};
 use gateway_wire::json;
 use http::{HeaderMap, header::IF_MATCH};
 use serde::de::DeserializeOwned;
-use std::{collections::BTreeMap, num::ParseIntError, str::FromStr};
+use std::{num::ParseIntError, str::FromStr};
 
 /// The members of a body; those that mean nothing here are ignored.
-pub(super) struct Members(BTreeMap<String, Json>);
+pub(super) struct Members(JsonObject);
 
 impl Members {
     /// Reads a body; an absent one has no members.
     pub(super) fn read(body: &Bytes, depth: usize) -> Result<Self> {
         if body.is_empty() {
-            return Ok(Self(BTreeMap::new()));
+            return Ok(Self(JsonObject::new()));
         }
         json::members(body, &json::JsonLimits { depth }, |_| ()).map_err(|error| {
             let error = GatewayError::from(error);

@@ -18,7 +18,7 @@ use super::{
     ToolCaller,
     endpoints::{self, chosen},
 };
-use crate::{HttpService, RequestBody, reply, request::options};
+use crate::{HttpService, RequestBody, names, reply, request::options};
 use gateway_core::{
     Function, Json, Result, ToolCall, ToolContext, ToolError, ToolKind, ToolSpec, Tools,
 };
@@ -113,7 +113,7 @@ fn written(status: StatusCode, answer: &Answer<'_>) -> Response<reply::Body> {
 
 /// Whether a message is in a version that is spoken; older clients do not say which.
 fn is_spoken(headers: &HeaderMap) -> bool {
-    let said = headers.get_all("mcp-protocol-version").iter();
+    let said = headers.get_all(names::MCP_PROTOCOL_VERSION).iter();
     said.into_iter().all(|said| VERSIONS.iter().any(|version| said == version))
 }
 

@@ -1,12 +1,9 @@
 //! Frames: those of clients, and those other than the events of responses.
 
-use gateway_core::Json;
+use gateway_core::{Json, JsonObject};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
-
-/// The members of an object, unread.
-pub(super) type FrameMembers = BTreeMap<String, Json>;
 
 /// A frame of a client.
 #[derive(Debug)]
@@ -33,7 +30,7 @@ pub(super) struct CreateFrame {
     /// Whether the model is called. If not, the input is only recorded.
     pub(super) generate: bool,
     /// The body of the request.
-    pub(super) body: FrameMembers,
+    pub(super) body: JsonObject,
 }
 
 /// An error that is sent as a frame.
@@ -52,7 +49,7 @@ pub(super) struct FrameError {
 /// If it is not an object of a known type.
 pub(super) fn read(text: &str) -> Result<ClientFrame, FrameError> {
     let wrong = |code, message, stream_id| FrameError { status: 400, code, message, stream_id };
-    let mut members: FrameMembers = serde_json::from_str(text)
+    let mut members: JsonObject = serde_json::from_str(text)
         .map_err(|_| wrong("invalid_json", "a frame is a JSON object", None))?;
     let mut text = |name: &str| members.remove(name).and_then(|it| it.read::<String>().ok());
     let (kind, stream_id) = (text("type"), text("stream_id"));
@@ -90,7 +87,7 @@ impl FrameError {
 pub(super) fn of_reply(status: u16, body: &[u8], headers: &BTreeMap<String, String>) -> String {
     #[derive(Deserialize)]
     struct Reply {
-        error: BTreeMap<String, Json>,
+        error: JsonObject,
     }
     let error = serde_json::from_slice::<Reply>(body).map(|reply| reply.error);
     let mut error = error.unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The handshake: from a request to a connection.
 
 use super::{MAX_CONNECTIONS, WebSocketHost, connection::WebSocketConnection, names};
-use crate::{RequestBody, reply};
+use crate::{RequestBody, names::REQUEST_ID, reply};
 use gateway_core::{ErrorKind, GatewayError, Result};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
@@ -83,7 +83,7 @@ fn inherited(headers: &HeaderMap) -> HeaderMap {
     for name in OWN {
         inherited.remove(name);
     }
-    inherited.remove("x-request-id");
+    inherited.remove(REQUEST_ID);
     inherited.entry(HOST).or_insert(HeaderValue::from_static("localhost"));
     inherited
 }

@@ -3,8 +3,7 @@
 //! With `store: false`, `previous_response_id` names a response of the same connection. Upstreams
 //! over HTTP have no connections, so the conversation is added to the request here.
 
-use super::frames::FrameMembers;
-use gateway_core::Json;
+use gateway_core::{Json, JsonObject};
 
 /// Maximum size of a remembered conversation, in bytes.
 const MAX_BYTES: usize = 16 << 20;
@@ -24,7 +23,7 @@ pub(super) struct TurnInput {
 
 impl ConnectionMemory {
     /// Puts the conversation into `body`, if it continues the last response; returns its input.
-    pub(super) fn resolve(&self, body: &mut FrameMembers) -> TurnInput {
+    pub(super) fn resolve(&self, body: &mut JsonObject) -> TurnInput {
         let is_stored = body.get("store").is_none_or(|store| store.get() != "false");
         let input = body.get("input").map(items).unwrap_or_default();
         let previous = body.get("previous_response_id").and_then(|id| id.read::<String>().ok());
@@ -59,7 +58,7 @@ fn items(input: &Json) -> Vec<Json> {
 mod tests {
     use super::*;
 
-    fn body(text: &str) -> FrameMembers {
+    fn body(text: &str) -> JsonObject {
         serde_json::from_str(text).unwrap()
     }
 

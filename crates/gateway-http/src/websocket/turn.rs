@@ -1,19 +1,18 @@
 //! A turn: one response, from the request to its last event.
 
-use super::{
-    DispatchFuture, WebSocketHost,
-    frames::{self, FrameMembers},
-    memory::TurnInput,
-};
-use crate::reply;
+use super::{DispatchFuture, WebSocketHost, frames, memory::TurnInput};
+use crate::{names, reply};
 use bytes::Bytes;
 use futures_util::{
     Stream, StreamExt as _,
     stream::{self, BoxStream},
 };
-use gateway_core::Json;
+use gateway_core::{Json, JsonObject};
 use gateway_wire::{MAX_ANSWER_BYTES, StreamFraming, framing::EventSplitter, sse};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use http_body_util::{BodyStream, Full};
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::IpAddr};
@@ -46,7 +45,7 @@ pub(super) struct ConnectionCaller {
 pub(super) fn respond(
     host: &WebSocketHost,
     caller: ConnectionCaller,
-    body: &FrameMembers,
+    body: &JsonObject,
     input: TurnInput,
 ) -> impl Stream<Item = TurnEvent> + Send + use<> {
     let request = request(caller.headers, Json::of(body).get().to_owned());
@@ -92,13 +91,15 @@ fn request(headers: HeaderMap, body: String) -> Request<Full<Bytes>> {
 
 /// Returns the headers of a rejection about retries and their reason.
 fn shown(headers: &HeaderMap) -> BTreeMap<String, String> {
-    let is_shown = |name: &str| {
-        name == "retry-after" || name == "x-request-id" || name.starts_with("x-ratelimit-")
+    let is_shown = |name: &HeaderName| {
+        *name == RETRY_AFTER
+            || *name == names::REQUEST_ID
+            || name.as_str().starts_with(names::RATE_LIMIT_PREFIX)
     };
-    let text = |(name, value): (&http::HeaderName, &HeaderValue)| {
+    let text = |(name, value): (&HeaderName, &HeaderValue)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
     };
-    headers.iter().filter(|(name, _)| is_shown(name.as_str())).filter_map(text).collect()
+    headers.iter().filter(|(name, _)| is_shown(name)).filter_map(text).collect()
 }
 
 /// The events of a streamed reply, a frame each.

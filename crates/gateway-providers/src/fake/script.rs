@@ -7,7 +7,7 @@ use gateway_core::{
 use gateway_wire::UpstreamErrorBody;
 use std::time::Duration;
 
-/// One step of a script.
+/// A step of a script.
 #[derive(Debug)]
 pub(super) enum Step {
     /// Sends these events.

@@ -15,7 +15,7 @@ pub(super) struct Head {
     pub(super) created_at: u64,
 }
 
-/// One change of a conversation.
+/// A change of a conversation.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Change {
     pub(super) v: u32,

@@ -1,4 +1,4 @@
-//! One attempt to run a request with an idempotency key.
+//! An attempt to run a request with an idempotency key.
 
 use super::{
     IdempotencyToken,

@@ -161,7 +161,7 @@ impl QueuedResponse {
     }
 }
 
-/// One response that runs in the background.
+/// A response that runs in the background.
 struct Job {
     keep: ResponseRecorder,
     key: Key,

@@ -12,8 +12,7 @@
 //! The next request of the same tenant has the summary in place of the item, whichever model it is
 //! for.
 
-use super::record::Members;
-use gateway_core::{ErrorKind, GatewayError, Json, Result, state::Tenant};
+use gateway_core::{ErrorKind, GatewayError, Json, JsonObject, Result, state::Tenant};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -108,7 +107,7 @@ pub(super) fn restore_earlier(items: Vec<Json>, tenant: &Tenant) -> Result<Vec<J
 
 /// The message with the summary of a compaction item; `None` if the item is not the gateway's.
 fn restored(item: &Json, tenant: &Tenant) -> Result<Option<Json>> {
-    let members = item.read::<Members>().unwrap_or_default();
+    let members = item.read::<JsonObject>().unwrap_or_default();
     let content = members.get("encrypted_content").and_then(|it| it.read::<String>().ok());
     let Some(content) = content else { return Ok(None) };
     let summary = open(&content, tenant)?;
@@ -123,7 +122,7 @@ fn kind(item: &Json) -> Option<String> {
     if !item.get().contains("\"compaction") {
         return None;
     }
-    item.read::<Members>().ok()?.get("type")?.read().ok()
+    item.read::<JsonObject>().ok()?.get("type")?.read().ok()
 }
 
 fn not_last(at: usize) -> GatewayError {

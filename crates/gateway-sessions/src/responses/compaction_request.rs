@@ -1,15 +1,14 @@
 //! `POST /v1/responses/compact`: a conversation in, a shorter one out.
 
-use super::record::Members;
 use bytes::Bytes;
-use gateway_core::{ErrorKind, GatewayError, Json, Result};
+use gateway_core::{ErrorKind, GatewayError, Json, JsonObject, Result};
 use serde::Deserialize;
 use serde_json::json;
 
 /// A request to compact a conversation.
 #[derive(Clone, Debug)]
 pub struct CompactionRequest {
-    members: Members,
+    members: JsonObject,
     /// The messages of the user, which stay as they are.
     kept: Vec<Json>,
 }
@@ -21,7 +20,7 @@ impl CompactionRequest {
     ///
     /// If it is no JSON object, or its input no text or list of items.
     pub fn read(body: &[u8]) -> Result<Self> {
-        let mut members: Members = serde_json::from_slice(body).map_err(|error| {
+        let mut members: JsonObject = serde_json::from_slice(body).map_err(|error| {
             GatewayError::invalid("body", "the body is not a JSON object").with_source(error)
         })?;
         let input = members.remove("input").unwrap_or_else(|| Json::of(&json!([])));
@@ -79,11 +78,11 @@ impl CompactionRequest {
 }
 
 fn kind(item: &Json) -> Option<String> {
-    item.read::<Members>().ok()?.get("type")?.read().ok()
+    item.read::<JsonObject>().ok()?.get("type")?.read().ok()
 }
 
 fn is_users(item: &Json) -> bool {
-    let role = item.read::<Members>().ok().and_then(|it| it.get("role")?.read::<String>().ok());
+    let role = item.read::<JsonObject>().ok().and_then(|it| it.get("role")?.read::<String>().ok());
     role.as_deref() == Some("user")
 }
 

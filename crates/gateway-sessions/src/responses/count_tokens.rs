@@ -1,13 +1,13 @@
 //! The estimated token count of an input.
 
-use super::{Responses, plan, record::Members};
-use gateway_core::{GatewayError, Json, Result, estimate, state::Tenant};
+use super::{Responses, plan};
+use gateway_core::{GatewayError, Json, JsonObject, Result, estimate, state::Tenant};
 use gateway_wire::responses::{self, ResponseStateFields};
 
 impl Responses {
     /// Returns the object with the estimated input tokens of a request of `tenant` with this body.
     pub async fn input_tokens(&self, tenant: &Tenant, body: &[u8]) -> Result<Vec<u8>> {
-        let mut members: Members = serde_json::from_slice(body).map_err(|error| {
+        let mut members: JsonObject = serde_json::from_slice(body).map_err(|error| {
             GatewayError::invalid("body", "the body is not a JSON object").with_source(error)
         })?;
         // An estimate needs no model.

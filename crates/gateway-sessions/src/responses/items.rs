@@ -1,7 +1,6 @@
 //! Items of a conversation, in their stored form and as input.
 
-use super::record::Members;
-use gateway_core::Json;
+use gateway_core::{Json, JsonObject};
 use gateway_wire::IdGenerator;
 use serde_json::json;
 
@@ -26,7 +25,7 @@ fn message(text: &str, ids: &mut IdGenerator) -> Json {
 
 /// Returns `item` with the members that callers may omit.
 fn named(item: &Json, ids: &mut IdGenerator) -> Json {
-    let Ok(mut members) = item.read::<Members>() else {
+    let Ok(mut members) = item.read::<JsonObject>() else {
         return item.read::<String>().map_or_else(|_| item.clone(), |text| message(&text, ids));
     };
     let kind = members.get("type").and_then(|it| it.read::<String>().ok());
@@ -41,7 +40,7 @@ fn named(item: &Json, ids: &mut IdGenerator) -> Json {
     Json::of(&members)
 }
 
-fn complete_message(members: &mut Members) {
+fn complete_message(members: &mut JsonObject) {
     members.entry("status".to_owned()).or_insert_with(|| Json::of(&"completed"));
     let text = members.get("content").and_then(|content| content.read::<String>().ok());
     if let Some(text) = text {
@@ -72,7 +71,7 @@ fn prefix(kind: &str) -> &'static str {
 ///
 /// Reasoning that has only an id is known only to the provider that created it.
 pub(crate) fn of_output(item: &Json) -> Option<Json> {
-    let mut members = item.read::<Members>().ok()?;
+    let mut members = item.read::<JsonObject>().ok()?;
     let is = |name: &str, value: &str| {
         members.get(name).and_then(|it| it.read::<String>().ok()).is_some_and(|it| it == value)
     };
@@ -91,7 +90,7 @@ pub(crate) fn of_output(item: &Json) -> Option<Json> {
 
 /// The id that `item` has.
 pub(crate) fn id_of(item: &Json) -> Option<String> {
-    item.read::<Members>().ok()?.get("id")?.read().ok()
+    item.read::<JsonObject>().ok()?.get("id")?.read().ok()
 }
 
 #[cfg(test)]

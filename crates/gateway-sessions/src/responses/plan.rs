@@ -2,13 +2,13 @@
 
 use super::{
     ResponseRecorder, Responses, chain, compaction, items,
-    record::{ConversationPosition, Members, Record},
+    record::{ConversationPosition, Record},
     references,
 };
 use crate::conversations;
 use gateway_core::{
-    CacheDirective, ChatRequest, Dialect, ErrorKind, GatewayError, Json, Payload, Provider,
-    ProviderRequest, RawRequest, Result, Target, state::Tenant,
+    CacheDirective, ChatRequest, Dialect, ErrorKind, GatewayError, Json, JsonObject, Payload,
+    Provider, ProviderRequest, RawRequest, Result, Target, state::Tenant,
 };
 use gateway_wire::{
     IdGenerator, InboundDialect as _, responses::ResponseStateFields, responses::ResponsesInbound,
@@ -217,14 +217,14 @@ fn alone(call: &mut ProviderRequest, composed: Option<ChatRequest>) -> Result<Ch
     Ok(request)
 }
 
-fn members(original: &RawRequest) -> Result<Members> {
+fn members(original: &RawRequest) -> Result<JsonObject> {
     serde_json::from_slice(&original.body).map_err(|error| {
         GatewayError::invalid("body", "the body is not a JSON object").with_source(error)
     })
 }
 
 /// Returns the request of `members` with the items of `earlier` responses prepended.
-pub(super) fn continued(mut members: Members, earlier: Vec<Json>) -> Result<ChatRequest> {
+pub(super) fn continued(mut members: JsonObject, earlier: Vec<Json>) -> Result<ChatRequest> {
     let own = members.remove("input").unwrap_or_else(Json::null);
     let mut input = earlier;
     match own.read::<Vec<Json>>() {

@@ -3,7 +3,6 @@
 use super::items;
 use gateway_core::{Json, state::StoreError};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The version of the stored format. Newer ones are rejected.
 const SCHEMA: u32 = 1;
@@ -41,9 +40,6 @@ pub(super) struct ConversationPosition {
     /// The number of changes of the conversation at its start.
     pub(super) changes: u64,
 }
-
-/// The members of an object, unread.
-pub(super) type Members = BTreeMap<String, Json>;
 
 #[derive(Deserialize)]
 struct Object {

@@ -1,7 +1,7 @@
 //! Items that a request names instead of saying them again.
 
-use super::{Responses, chain, items, record::Members, record::Record};
-use gateway_core::{ErrorKind, GatewayError, Json, Result, state::Tenant};
+use super::{Responses, chain, items, record::Record};
+use gateway_core::{ErrorKind, GatewayError, Json, JsonObject, Result, state::Tenant};
 use gateway_wire::IdGenerator;
 use std::collections::{HashMap, HashSet};
 
@@ -51,7 +51,7 @@ fn reference(item: &Json) -> Option<String> {
     if !item.get().contains("item_reference") {
         return None;
     }
-    let members = item.read::<Members>().ok()?;
+    let members = item.read::<JsonObject>().ok()?;
     let kind: String = members.get("type")?.read().ok()?;
     if kind == "item_reference" { members.get("id")?.read().ok() } else { None }
 }

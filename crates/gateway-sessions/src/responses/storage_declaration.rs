@@ -1,9 +1,8 @@
 //! The declaration of unstored records in a response object.
 
-use super::record::Members;
 use crate::commit::{NotStored, StoredItem};
 use bytes::Bytes;
-use gateway_core::Json;
+use gateway_core::{Json, JsonObject};
 use gateway_wire::sse;
 
 /// Returns the response object `body` with `store` false or `conversation` null for each record of
@@ -12,7 +11,7 @@ pub(super) fn in_object(body: Bytes, not_stored: &[NotStored]) -> Bytes {
     if not_stored.is_empty() {
         return body;
     }
-    match serde_json::from_slice::<Members>(&body) {
+    match serde_json::from_slice::<JsonObject>(&body) {
         Ok(members) => Bytes::from(Json::of(&edited(members, not_stored)).get().to_owned()),
         Err(_) => body,
     }
@@ -33,13 +32,13 @@ pub(super) fn in_events(block: &Bytes, not_stored: &[NotStored]) -> Bytes {
 }
 
 fn in_event(data: &str, not_stored: &[NotStored]) -> Option<Json> {
-    let mut event: Members = serde_json::from_str(data).ok()?;
-    let response = event.get("response")?.read::<Members>().ok()?;
+    let mut event: JsonObject = serde_json::from_str(data).ok()?;
+    let response = event.get("response")?.read::<JsonObject>().ok()?;
     event.insert("response".to_owned(), Json::of(&edited(response, not_stored)));
     Some(Json::of(&event))
 }
 
-fn edited(mut response: Members, not_stored: &[NotStored]) -> Members {
+fn edited(mut response: JsonObject, not_stored: &[NotStored]) -> JsonObject {
     for record in not_stored {
         let (name, value) = match record.item {
             StoredItem::Response => ("store", Json::of(&false)),

@@ -1,8 +1,8 @@
 //! Generated events of a response that was not streamed.
 
-use super::{partial::put, record::Members};
+use super::partial::put;
 use bytes::Bytes;
-use gateway_core::Json;
+use gateway_core::{Json, JsonObject};
 use gateway_wire::sse;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ pub(super) fn events(response: &Json) -> Vec<Bytes> {
         _ => "response.completed",
     };
     // As it was kept, to the letter.
-    steps.tell(end, Members::from([("response".to_owned(), response.clone())]));
+    steps.tell(end, JsonObject::from([("response".to_owned(), response.clone())]));
     steps.0
 }
 

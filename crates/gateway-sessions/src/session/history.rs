@@ -100,7 +100,7 @@ fn repeated(history: &[Message], request: &[Message]) -> Option<usize> {
     None
 }
 
-/// One part of a message, reduced to what decides equality.
+/// A part of a message, reduced to what decides equality.
 #[derive(Debug, PartialEq)]
 enum Atom<'a> {
     Text(Role, String),

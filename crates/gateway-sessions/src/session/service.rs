@@ -215,7 +215,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// If the store is away. The session is held until the lease ends, unless
+    /// If the store is unavailable. The session is held until the lease ends, unless
     /// [`release_later`](Self::release_later) comes before that.
     pub async fn release_turn(&self, open: &OpenTurn) -> Result<()> {
         Ok(self.store.release(&open.key, &open.token).await?)

@@ -1,4 +1,4 @@
-//! One turn of a session, from start to end.
+//! A turn of a session, from start to end.
 
 use super::{
     SessionId,

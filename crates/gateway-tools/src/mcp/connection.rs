@@ -11,13 +11,13 @@
 
 use super::{
     exchange::{self, McpExchange},
-    message::{ErrorMessage, JsonMembers, LEGACY, RequestMessage, ResponseMessage, STATELESS},
+    message::{ErrorMessage, LEGACY, RequestMessage, ResponseMessage, STATELESS},
     result,
     settings::McpSettings,
 };
 use crate::client::{ServiceClient, headers};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use gateway_core::{Json, ToolContext, ToolError, ToolErrorCode};
+use gateway_core::{Json, JsonObject, ToolContext, ToolError, ToolErrorCode};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 use std::{
@@ -33,7 +33,7 @@ use tokio::time;
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// The header with the name of a session.
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-/// How long the end of a session may take.
+/// The timeout of the end of a session.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// The largest answer to a part of the handshake.
 const MAX_HANDSHAKE_BYTES: usize = 256 << 10;
@@ -46,11 +46,11 @@ pub(super) struct Connection {
     era: Arc<AtomicU8>,
 }
 
-/// What a request asks for.
+/// The content of a request.
 #[derive(Clone, Debug)]
 pub(super) struct McpQuestion<'a> {
     pub(super) method: &'a str,
-    pub(super) params: JsonMembers,
+    pub(super) params: JsonObject,
     /// The tool that is called.
     pub(super) name: Option<&'a str>,
     /// Arguments that are sent as headers too, by the names of the headers.
@@ -130,7 +130,7 @@ impl Connection {
         let welcome = request(0, "initialize", Some(&params));
         let begun = self.post(headers.clone(), &welcome, MAX_HANDSHAKE_BYTES).await?;
         let session = begun.headers.get(&SESSION).cloned();
-        let welcome = answer(begun)?.read::<JsonMembers>().unwrap_or_default();
+        let welcome = answer(begun)?.read::<JsonObject>().unwrap_or_default();
         let version = welcome.get("protocolVersion").and_then(|it| it.read::<String>().ok());
         insert(&mut headers, "mcp-protocol-version", version.as_deref().unwrap_or(LEGACY));
         if let Some(session) = session.clone() {
@@ -193,7 +193,7 @@ fn request<'a>(id: u64, method: &'a str, params: Option<&'a Json>) -> RequestMes
 /// The members by which a request without a handshake introduces its client.
 fn meta(context: &ToolContext) -> Json {
     let own = |name: &str| format!("io.modelcontextprotocol/{name}");
-    let mut meta = JsonMembers::from([
+    let mut meta = JsonObject::from([
         (own("protocolVersion"), Json::of(&STATELESS)),
         (own("clientCapabilities"), Json::of(&json!({}))),
         (own("clientInfo"), Json::of(&client_info())),

@@ -1,4 +1,4 @@
-//! One message to a server over HTTP, and its answer: a JSON body, or an event of a stream.
+//! A message to a server over HTTP, and its answer: a JSON body, or an event of a stream.
 
 use super::message::ResponseMessage;
 use crate::client::{ServiceClient, too_large};
@@ -10,7 +10,7 @@ use http::{
 };
 use memchr::memchr;
 
-/// What a server answered.
+/// The answer of a server.
 #[derive(Debug)]
 pub(super) struct McpExchange {
     pub(super) status: StatusCode,
@@ -76,7 +76,7 @@ fn failed(error: &reqwest::Error) -> ToolError {
 /// Looks for the answer among the events of a stream. Notifications and questions pass by.
 #[derive(Debug, Default)]
 struct EventReader {
-    /// How much of what was received has been read.
+    /// The number of received bytes that have been read.
     at: usize,
     data: Vec<u8>,
 }

@@ -3,15 +3,11 @@
 use gateway_core::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 
 /// The version whose requests stand alone: no handshake, no session.
 pub(super) const STATELESS: &str = "2026-07-28";
 /// The version that a handshake asks for.
 pub(super) const LEGACY: &str = "2025-06-18";
-
-/// The members of an object, unread.
-pub(super) type JsonMembers = BTreeMap<String, Json>;
 
 /// A request, or without an id a notification.
 #[derive(Debug, Serialize)]

@@ -5,6 +5,9 @@ use memchr::memmem;
 use serde::{Deserialize, de::IgnoredAny};
 use std::borrow::Cow;
 
+/// The header that selects the version of the API.
+pub const VERSION_HEADER: &str = "anthropic-version";
+
 /// A version of the API. A later version that is not known has the rules of the newest known one.
 struct MessagesVersion {
     /// Its date, as the header has it.

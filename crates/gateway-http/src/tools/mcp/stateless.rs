@@ -2,9 +2,10 @@
 //! `_meta` of each, and what proxies go by is repeated in headers.
 
 use super::message::{Failure, INVALID_PARAMS, Message, NEWEST, VERSIONS};
+use crate::names;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use gateway_core::{Json, ToolKind, ToolSpec};
-use http::{HeaderMap, StatusCode};
+use gateway_core::{Json, JsonObject, ToolKind, ToolSpec};
+use http::{HeaderMap, HeaderName, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 use std::{borrow::Cow, collections::BTreeMap};
@@ -17,7 +18,7 @@ const HEADER_MISMATCH: i32 = -32020;
 /// The version of the request is not spoken.
 const UNSUPPORTED_VERSION: i32 = -32022;
 
-/// How long clients may keep lists, in milliseconds: tools of servers come and go.
+/// The time for which clients may cache lists, in milliseconds: tools of servers come and go.
 const TTL_MS: u32 = 60_000;
 
 /// A refusal of a request, and its status.
@@ -47,7 +48,7 @@ struct RequestMeta<'a> {
 /// Returns whether `message` is a request that stands alone.
 pub(super) fn is_stateless(headers: &HeaderMap, message: &Message<'_>) -> bool {
     message.method.as_deref() != Some("initialize")
-        && (header(headers, "mcp-protocol-version").as_deref() == Some(STATELESS)
+        && (header(headers, &names::MCP_PROTOCOL_VERSION).as_deref() == Some(STATELESS)
             || params(message).meta.is_some_and(|meta| meta.version.is_some()))
 }
 
@@ -79,12 +80,12 @@ pub(super) fn check(
             return missing("clientCapabilities");
         }
     }
-    same(headers, "mcp-protocol-version", STATELESS)?;
-    same(headers, "mcp-method", method)?;
+    same(headers, &names::MCP_PROTOCOL_VERSION, STATELESS)?;
+    same(headers, &names::MCP_METHOD, method)?;
     if method == "tools/call"
         && let Some(name) = &params.name
     {
-        same(headers, "mcp-name", name)?;
+        same(headers, &names::MCP_NAME, name)?;
         if let Some(spec) = tool(name) {
             mirrored(headers, &spec, params.arguments)?;
         }
@@ -106,7 +107,7 @@ fn unsupported(requested: &str) -> StatelessRefusal {
 }
 
 /// Checks that the header `name` is `expected`.
-fn same(headers: &HeaderMap, name: &str, expected: &str) -> Result<(), StatelessRefusal> {
+fn same(headers: &HeaderMap, name: &HeaderName, expected: &str) -> Result<(), StatelessRefusal> {
     if header(headers, name).is_some_and(|value| value == expected) {
         return Ok(());
     }
@@ -121,25 +122,34 @@ fn mirrored(
     spec: &ToolSpec,
     arguments: Option<&RawValue>,
 ) -> Result<(), StatelessRefusal> {
-    type Members = BTreeMap<String, Json>;
     let ToolKind::Function(function) = &spec.kind else { return Ok(()) };
-    let schema = function.parameters.as_ref().and_then(|it| it.read::<Members>().ok());
-    let properties = schema.and_then(|it| it.get("properties")?.read::<Members>().ok());
-    let arguments: Members =
+    let schema = function.parameters.as_ref().and_then(|it| it.read::<JsonObject>().ok());
+    let properties = schema.and_then(|it| it.get("properties")?.read::<JsonObject>().ok());
+    let arguments: JsonObject =
         arguments.and_then(|it| serde_json::from_str(it.get()).ok()).unwrap_or_default();
     for (property, schema) in properties.unwrap_or_default() {
-        let members = schema.read::<Members>().unwrap_or_default();
+        let members = schema.read::<JsonObject>().unwrap_or_default();
         let name = members.get("x-mcp-header").and_then(|it| it.read::<String>().ok());
         if let (Some(name), Some(argument)) = (name, arguments.get(&property)) {
             let text = argument.read::<String>().unwrap_or_else(|_| argument.get().to_owned());
-            same(headers, &format!("mcp-param-{}", name.to_ascii_lowercase()), &text)?;
+            same(headers, &mirror(&name)?, &text)?;
         }
     }
     Ok(())
 }
 
+/// The header that repeats an argument, by the name that its schema gives to it.
+fn mirror(name: &str) -> Result<HeaderName, StatelessRefusal> {
+    let header = format!("{}{name}", names::MCP_PARAM_PREFIX);
+    header.parse().map_err(|_| {
+        let message = format!("the tool's schema names an invalid header: {header}");
+        let failure = Failure::new(HEADER_MISMATCH, message);
+        StatelessRefusal { status: StatusCode::BAD_REQUEST, failure }
+    })
+}
+
 /// The value of a header; text that is no plain one comes in base64.
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let value = headers.get(name)?.to_str().ok()?;
     let encoded = value.strip_prefix("=?base64?").and_then(|it| it.strip_suffix("?="));
     match encoded {
@@ -165,7 +175,7 @@ pub(super) fn completed(result: &Json, version: &str, is_list: bool) -> Json {
         #[serde(rename = "resultType")]
         kind: &'static str,
         #[serde(flatten)]
-        result: BTreeMap<String, Json>,
+        result: JsonObject,
         #[serde(rename = "ttlMs", skip_serializing_if = "Option::is_none")]
         ttl: Option<u32>,
         #[serde(rename = "cacheScope", skip_serializing_if = "Option::is_none")]
