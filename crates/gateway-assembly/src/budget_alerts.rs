@@ -1,7 +1,8 @@
 //! Alerts about budgets: to the log, the metrics and a webhook.
 
 use gateway_config::BudgetsSection;
-use gateway_limits::{BudgetAlert, BudgetAlerts, now};
+use gateway_limits::{BudgetAlert, BudgetAlerts};
+use gateway_tasks::unix_time;
 use gateway_tools::{ClientSettings, ServiceClient, notify};
 use metrics::counter;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -75,7 +76,7 @@ fn record(alert: &BudgetAlert) {
 fn body(alert: &BudgetAlert) -> Vec<u8> {
     let body = json!({
         "object": "budget_alert",
-        "at": now().as_secs(),
+        "at": unix_time().as_secs(),
         "tenant": alert.tenant,
         "client": alert.client,
         "budget": &*alert.budget,

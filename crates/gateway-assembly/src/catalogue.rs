@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use gateway_catalogue::TextCatalogue;
 use gateway_core::{Date, ModelCatalogue, time::since_epoch};
 use gateway_http::HttpService;
-use gateway_limits::{DAY, now};
+use gateway_limits::DAY;
+use gateway_tasks::unix_time;
 use metrics::gauge;
 use std::{fs, path::Path};
 
@@ -31,7 +32,7 @@ pub fn load_catalogue(file: Option<&Path>) -> anyhow::Result<TextCatalogue> {
 /// Returns the age of the prices of a catalogue in days, if it is known.
 pub fn catalogue_age(catalogue: &dyn ModelCatalogue) -> Option<u64> {
     let day = catalogue.prices_of().and_then(Date::days)?;
-    Some((now().as_secs() / DAY).saturating_sub(day))
+    Some((unix_time().as_secs() / DAY).saturating_sub(day))
 }
 
 /// Whether two generations have the same models and prices.

@@ -1,10 +1,11 @@
-//! What the commands about the catalogue of models and prices print.
+//! The output of the commands about the catalogue of models and prices.
 
 use crate::{catalogue_age, load_catalogue};
 use anyhow::Context as _;
 use gateway_catalogue::{TextCatalogue, catalogue_differences};
 use gateway_core::Date;
-use gateway_limits::{DAY, now};
+use gateway_limits::DAY;
+use gateway_tasks::unix_time;
 use std::{fmt::Write as _, fs, path::Path};
 
 /// Describes a model: facts, rules, prices with their sources, and their age. `configured` is the file
@@ -47,7 +48,7 @@ pub fn import_catalogue(file: &Path, output: Option<&Path>) -> anyhow::Result<St
 }
 
 fn show(catalogue: &TextCatalogue, model: &str) -> anyhow::Result<String> {
-    let today = Date::from_days_since_epoch(now().as_secs() / DAY);
+    let today = Date::from_days_since_epoch(unix_time().as_secs() / DAY);
     let providers = catalogue.providers();
     let of_provider = model.split_once('/').filter(|(it, _)| providers.iter().any(|id| id == it));
     let mut out = String::new();

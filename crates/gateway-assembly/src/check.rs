@@ -3,7 +3,7 @@
 
 use crate::{connections::server_tls, limits, local_models, providers, settings, stateful, stores};
 use gateway_config::{Config, ConfigError, RouteEntry, StoreBackend, did_you_mean, printable};
-use gateway_core::{MemoryBudget, Routes};
+use gateway_core::{MemoryBudget, Routes, matches_pattern, pattern_prefix};
 use gateway_engine::{DirectoryBuilder, EngineResources, ProviderDirectory};
 use gateway_providers::{ClientSettings, ContextServiceRoute};
 use gateway_tools::ToolRegistry;
@@ -116,14 +116,15 @@ fn check_tool(
     (key, name): (&str, &str),
     errors: &mut Vec<ConfigError>,
 ) {
-    let beginning = name.strip_suffix('*');
+    let is_pattern = pattern_prefix(name).is_some();
     let is_of_server = config.mcp.iter().any(|(server, it)| {
         let prefix = it.prefix(server);
-        name.starts_with(&prefix) || beginning.is_some_and(|it| prefix.starts_with(it))
+        name.starts_with(&prefix) || is_pattern && matches_pattern(name, &prefix)
     });
-    let is_known = match beginning {
-        Some(beginning) => registry.names().any(|tool| tool.starts_with(beginning)),
-        None => registry.contains(name),
+    let is_known = if is_pattern {
+        registry.names().any(|tool| matches_pattern(name, tool))
+    } else {
+        registry.contains(name)
     };
     if !is_known && !is_of_server {
         let meant = did_you_mean(name, registry.names());
@@ -297,20 +298,16 @@ fn check_clients(config: &Config, routes: &Routes, errors: &mut Vec<ConfigError>
 /// Returns whether a request can name a model that `pattern` matches.
 fn matches_any(config: &Config, routes: &Routes, models: &[String], pattern: &str) -> bool {
     let groups = || config.routes.iter().filter_map(|route| route.model.as_deref());
-    let Some(beginning) = pattern.strip_suffix('*') else {
-        return routes.single(pattern).is_ok()
-            || groups().any(|group| group.eq_ignore_ascii_case(pattern))
-            || models.iter().any(|name| name.eq_ignore_ascii_case(pattern));
+    let mut known = models.iter().map(String::as_str).chain(groups());
+    let is_known = known.any(|name| matches_pattern(pattern, name));
+    let Some(prefix) = pattern_prefix(pattern) else {
+        return is_known || routes.single(pattern).is_ok();
     };
-    let beginning = beginning.to_lowercase();
-    // Any name that begins so is served, such as those of a family or behind a provider's prefix.
-    let is_open = routes.single(&format!("{beginning}x")).is_ok();
+    // Any name with the prefix is served, such as those of a family or behind a provider's prefix.
+    let is_open = || routes.single(&format!("{}x", prefix.to_lowercase())).is_ok();
     let families = config.providers.values().flat_map(|provider| &provider.models);
-    let prefixes = routes.prefixes();
-    let mut known = models.iter().map(String::as_str).chain(groups()).chain(prefixes);
-    is_open
-        || known.any(|name| name.to_lowercase().starts_with(&beginning))
-        || families.into_iter().any(|name| name.to_lowercase().starts_with(&beginning))
+    let mut beginnings = routes.prefixes().chain(families.map(String::as_str));
+    is_known || is_open() || beginnings.any(|name| matches_pattern(pattern, name))
 }
 
 /// The names that can be suggested.

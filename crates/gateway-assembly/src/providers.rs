@@ -7,7 +7,7 @@ use gateway_config::{
     Config, DeploymentEnvironment, FallbackTrigger, ProviderEntry, ProviderKind, ResilienceSection,
     RouteEntry, RouteTarget,
 };
-use gateway_core::{MemoryBudget, ModelCard, ModelCatalogue as _};
+use gateway_core::{MemoryBudget, ModelCard, ModelCatalogue as _, pattern_prefix};
 use gateway_engine::{
     DirectoryBuilder, EngineResources, FallbackRoute, ProviderDirectory, ProviderSettings,
     ResilienceSettings, catalogued_card,
@@ -65,7 +65,7 @@ pub(crate) fn single_models<'a>(
             builder = builder.prefix(prefix, name);
         }
         for pattern in &configured.models {
-            builder = match pattern.strip_suffix('*') {
+            builder = match pattern_prefix(pattern) {
                 Some(family) => builder.family(family, name),
                 None if is_configured(config, name, pattern) => builder,
                 None => builder.model(Arc::new(listed(&catalogue, name, pattern))),

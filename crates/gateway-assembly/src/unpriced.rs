@@ -2,6 +2,7 @@
 
 use crate::{limits::free_providers, local_models, providers};
 use gateway_config::{Config, UnpricedSetting, printable};
+use gateway_core::{ModelCard, matches_pattern, pattern_prefix};
 use gateway_engine::{EngineResources, ProviderDirectory};
 use gateway_providers::ClientSettings;
 
@@ -62,13 +63,12 @@ fn of_provider(
     }
     let patterns = config.providers.get(provider).map(|it| it.models.as_slice());
     for pattern in patterns.unwrap_or_default() {
-        let has_price = match pattern.strip_suffix('*') {
+        let has_price = match pattern_prefix(pattern) {
             None => is_priced(pattern),
-            Some(beginning) => {
-                let beginning = beginning.to_lowercase();
-                let fits = |id: &str| id.to_lowercase().starts_with(&beginning);
-                cards.iter().any(|card| fits(&card.id) && !card.prices.is_empty())
-                    || is_priced(&format!("{beginning}x"))
+            Some(prefix) => {
+                let fits = |card: &ModelCard| matches_pattern(pattern, &card.id);
+                cards.iter().any(|card| fits(card) && !card.prices.is_empty())
+                    || is_priced(&format!("{}x", prefix.to_lowercase()))
             }
         };
         if !has_price {

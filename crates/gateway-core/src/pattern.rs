@@ -13,12 +13,24 @@
 /// assert!(!matches_pattern("o3", "o3-mini"));
 /// ```
 pub fn matches_pattern(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
+    match pattern_prefix(pattern) {
         Some(prefix) => {
             name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
         }
         None => name.eq_ignore_ascii_case(pattern),
     }
+}
+
+/// Returns the prefix before the trailing `*` of `pattern`; `None` if it is the name of a single thing.
+///
+/// ```
+/// use gateway_core::pattern_prefix;
+///
+/// assert_eq!(pattern_prefix("gpt-*"), Some("gpt-"));
+/// assert_eq!(pattern_prefix("o3"), None);
+/// ```
+pub fn pattern_prefix(pattern: &str) -> Option<&str> {
+    pattern.strip_suffix('*')
 }
 
 /// Returns whether one of `patterns` [matches](matches_pattern) any of a model's `names`.

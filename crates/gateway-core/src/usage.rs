@@ -45,6 +45,24 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// No tokens, as a constant for others; the same as the default.
+    pub const NONE: Self = Self {
+        input: 0,
+        cache_read: 0,
+        cache_write: 0,
+        cache_write_1h: 0,
+        audio_input: 0,
+        output: 0,
+        reasoning: 0,
+        audio_output: 0,
+        image_input: 0,
+        image_output: 0,
+        searches: 0,
+        tier: None,
+        stated_total: None,
+        is_odd: false,
+    };
+
     /// Returns all input tokens.
     pub const fn prompt(&self) -> u64 {
         self.input

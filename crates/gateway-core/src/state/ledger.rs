@@ -87,7 +87,7 @@ pub struct ReservedUsage {
 /// The result of a request.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct RequestOutcome {
-    /// One value of a closed set: `ok`, `client_cancelled` ...
+    /// The outcome, a value of a closed set: `ok`, `client_cancelled` ...
     pub outcome: String,
     /// The tokens used.
     pub usage: Usage,

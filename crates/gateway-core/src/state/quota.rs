@@ -22,14 +22,14 @@ pub trait Quotas: Send + Sync {
     ///
     /// # Errors
     ///
-    /// If the store is away: then it is not known whether anything was taken.
+    /// If the store is unavailable: then it is not known whether anything was taken.
     async fn exchange(&self, key: &Key, request: &LeaseRequest) -> Result<LeaseReply, StoreError>;
 
     /// Registers `holder` as alive and returns the number of holders that are.
     ///
     /// # Errors
     ///
-    /// If the store is away.
+    /// If the store is unavailable.
     async fn replicas(&self, holder: &str) -> Result<u64, StoreError>;
 
     /// Sets the sum spent of the budget `name` of `key` to nothing, and returns what it was. Money
@@ -37,7 +37,7 @@ pub trait Quotas: Send + Sync {
     ///
     /// # Errors
     ///
-    /// If the store is away: then it is not known whether the sum was reset.
+    /// If the store is unavailable: then it is not known whether the sum was reset.
     async fn reset_budget(&self, key: &Key, name: &str) -> Result<NanoDollars, StoreError>;
 }
 

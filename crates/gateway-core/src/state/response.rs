@@ -66,7 +66,7 @@ pub struct Events {
     pub events: Vec<Bytes>,
     /// The response is still being written.
     pub in_progress: bool,
-    /// As that of [`StoredResponse`].
+    /// The lease of the background run, as in [`StoredResponse`].
     pub lease: Option<Duration>,
 }
 
