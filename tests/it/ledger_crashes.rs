@@ -140,22 +140,8 @@ async fn request_that_is_old_when_its_gateway_is_killed_is_booked() {
 async fn killed_tool_loop_is_booked_with_all_rounds() {
     let (upstream, platform) = (Upstream::start().await, Platform::start().await);
     let mut gateway = embedded(&upstream).with_platform(&platform).start().await;
-    upstream.numbered(|number, _| {
-        if number == 3 {
-            return Script::new().stall();
-        }
-        let call = json!([{ "id": format!("call_{number}"), "type": "function", "function": {
-            "name": "search_corpus", "arguments": "{\"query\":\"q\"}" } }]);
-        let message = json!({ "role": "assistant", "content": null, "tool_calls": call });
-        let answer = json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m",
-            "choices": [{ "index": 0, "message": message, "finish_reason": "tool_calls" }],
-            "usage": { "prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150 } });
-        Script::json(200, answer.to_string())
-    });
-    let tool = json!({ "type": "function", "function": { "name": "search_corpus",
-        "description": "d", "parameters": { "type": "object",
-            "properties": { "query": { "type": "string" } } } } });
-    let besides = json!({ "tools": [tool], "user": long(1000), "max_tokens": 60 });
+    upstream.numbered(|number, _| openai::three_tool_rounds(number));
+    let besides = json!({ "tools": [openai::search_tool()], "user": long(1000), "max_tokens": 60 });
     let _asked = chat(&gateway, besides).await;
     upstream.arrived(4).await;
     gateway.kill();

@@ -141,22 +141,8 @@ async fn left_embeddings_request_owes_its_input() {
 async fn tool_loop_left_in_a_later_round_owes_all_rounds() {
     let (upstream, platform) = (Upstream::start().await, Platform::start().await);
     let gateway = setup(&upstream).with_platform(&platform).start().await;
-    upstream.numbered(|number, _| {
-        if number == 3 {
-            return Script::new().stall();
-        }
-        let call = json!([{ "id": format!("call_{number}"), "type": "function", "function": {
-            "name": "search_corpus", "arguments": "{\"query\":\"q\"}" } }]);
-        let message = json!({ "role": "assistant", "content": null, "tool_calls": call });
-        let answer = json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m",
-            "choices": [{ "index": 0, "message": message, "finish_reason": "tool_calls" }],
-            "usage": { "prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150 } });
-        Script::json(200, answer.to_string())
-    });
-    let tool = json!({ "type": "function", "function": { "name": "search_corpus",
-        "description": "d", "parameters": { "type": "object",
-            "properties": { "query": { "type": "string" } } } } });
-    let raw = chat(&gateway, json!({ "tools": [tool], "user": long(1000) })).await;
+    upstream.numbered(|number, _| openai::three_tool_rounds(number));
+    let raw = chat(&gateway, json!({ "tools": [openai::search_tool()], "user": long(1000) })).await;
     upstream.arrived(4).await;
     drop(raw);
     let total = total(&gateway, 1).await;

@@ -108,7 +108,7 @@ async fn frozen_redis_does_not_affect_stateless_requests() {
     // does.
     assert!(worst < before + Duration::from_millis(150), "{summary}");
     assert!(told.len() <= 3, "{refusals} refusals: {summary}");
-    assert!(told.iter().filter(|it| **it == "Redis is away").count() == 1, "{summary}");
+    assert!(told.iter().filter(|it| **it == "Redis is unavailable").count() == 1, "{summary}");
     gateway_tests::tell(&summary);
 }
 

@@ -71,6 +71,27 @@ pub fn ask(model: &str, besides: Value) -> String {
     ask.to_string()
 }
 
+/// Returns the script of request `number` of a tool loop that stalls in its fourth round. Each round
+/// before calls [`search_tool`], and reports 100 tokens read and 50 written.
+pub fn three_tool_rounds(number: usize) -> Script {
+    if number == 3 {
+        return Script::new().stall();
+    }
+    let call = json!([{ "id": format!("call_{number}"), "type": "function", "function": {
+        "name": "search_corpus", "arguments": "{\"query\":\"q\"}" } }]);
+    let message = json!({ "role": "assistant", "content": null, "tool_calls": call });
+    let answer = json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{ "index": 0, "message": message, "finish_reason": "tool_calls" }],
+        "usage": { "prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150 } });
+    Script::json(200, answer.to_string())
+}
+
+/// Returns the definition of the gateway tool `search_corpus`.
+pub fn search_tool() -> Value {
+    json!({ "type": "function", "function": { "name": "search_corpus", "description": "d",
+        "parameters": { "type": "object", "properties": { "query": { "type": "string" } } } } })
+}
+
 /// Returns the default script for `request`.
 pub(crate) fn usual(request: &[u8]) -> Script {
     let request: Value = serde_json::from_slice(request).unwrap_or_default();

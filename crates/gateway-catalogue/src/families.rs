@@ -54,6 +54,27 @@ pub struct FamilyRule {
     pub source: &'static str,
 }
 
+/// A line of models of a vendor, which the rows of its table are for.
+#[derive(Clone, Copy)]
+struct FamilyLine {
+    vendor: ModelVendor,
+    lines: &'static [&'static str],
+}
+
+impl FamilyLine {
+    /// A row of the table: the rules of `variants`, or of all models if that is empty, from a version
+    /// on.
+    const fn rule(
+        self,
+        variants: &'static [&'static str],
+        from: FamilyVersion,
+        rules: ModelRules,
+        source: &'static str,
+    ) -> FamilyRule {
+        FamilyRule { vendor: self.vendor, lines: self.lines, variants, from, rules, source }
+    }
+}
+
 /// The tables of the vendors.
 pub const RULES: [&[FamilyRule]; 4] = [openai::RULES, claude::RULES, gemini::RULES, others::RULES];
 

@@ -10,16 +10,9 @@ const USAGE: Usage = Usage {
     cache_read: 300,
     cache_write: 200,
     cache_write_1h: 50,
-    audio_input: 0,
     output: 400,
     reasoning: 100,
-    audio_output: 0,
-    image_input: 0,
-    image_output: 0,
-    searches: 0,
-    tier: None,
-    stated_total: None,
-    is_odd: false,
+    ..Usage::NONE
 };
 
 /// Nano-dollars for [`USAGE`], computed from the data set itself and not by the code under test.

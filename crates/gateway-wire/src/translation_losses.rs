@@ -1,4 +1,4 @@
-//! What is lost, or must be refused, when a request is written anew.
+//! Losses of a translated request, and the members for which it is refused.
 
 use gateway_core::{
     ChatRequest, Content, Dialect, DroppedParams, GatewayError, Json, Message, Opaque, Part,
@@ -121,7 +121,7 @@ fn refuse_tools(request: &ChatRequest, upstream: Dialect) -> Result<()> {
     }
 }
 
-/// What the user says must arrive, and so must a conversation that was compacted.
+/// Refuses parts of the user, and compacted conversations, that the upstream cannot get.
 fn refuse_parts(message: &Message, upstream: Dialect) -> Result<()> {
     let is_needed = |kind: &str| message.role == Role::User || kind == "compaction";
     let foreign = message.parts.iter().find_map(|part| {

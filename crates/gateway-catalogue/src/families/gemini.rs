@@ -1,6 +1,6 @@
 //! The rules of Gemini.
 
-use super::{FamilyRule, LOW_TO_HIGH, ModelVendor, UNKNOWN};
+use super::{FamilyLine, FamilyRule, LOW_TO_HIGH, ModelVendor, UNKNOWN};
 use gateway_core::{Effort, EffortSet, ForcedTools, ModelRules, ReasoningControl, SamplingSupport};
 
 const SIGNATURES: &str = "https://ai.google.dev/gemini-api/docs/thought-signatures";
@@ -55,25 +55,18 @@ const NEON: ModelRules = ModelRules {
     ..GEMINI_4
 };
 
-const fn row(
-    variants: &'static [&'static str],
-    from: (u16, u16),
-    rules: ModelRules,
-    source: &'static str,
-) -> FamilyRule {
-    FamilyRule { vendor: ModelVendor::Google, lines: &["gemini"], variants, from, rules, source }
-}
+const GEMINI: FamilyLine = FamilyLine { vendor: ModelVendor::Google, lines: &["gemini"] };
 
 /// From the oldest to the newest.
 pub(super) const RULES: &[FamilyRule] = &[
-    row(&[], (0, 0), GEMINI_1, FLAGS),
-    row(&[], (2, 5), FLASH_2_5, FLAGS),
-    row(&["pro"], (2, 5), PRO_2_5, FLAGS),
-    row(&[], (3, 0), FLASH_3, SIGNATURES),
-    row(&["pro"], (3, 0), PRO_3, SIGNATURES),
-    row(&["flash-lite"], (3, 5), LITE_3_5, WHATS_NEW),
-    row(&[], (3, 6), FLASH_3_6, WHATS_NEW),
-    row(&[], (3, 7), FLASH_3_7, WHATS_NEW),
-    row(&[], (4, 0), GEMINI_4, ARGON),
-    row(&["neon", "hydrogen"], (4, 0), NEON, LAOZHANG),
+    GEMINI.rule(&[], (0, 0), GEMINI_1, FLAGS),
+    GEMINI.rule(&[], (2, 5), FLASH_2_5, FLAGS),
+    GEMINI.rule(&["pro"], (2, 5), PRO_2_5, FLAGS),
+    GEMINI.rule(&[], (3, 0), FLASH_3, SIGNATURES),
+    GEMINI.rule(&["pro"], (3, 0), PRO_3, SIGNATURES),
+    GEMINI.rule(&["flash-lite"], (3, 5), LITE_3_5, WHATS_NEW),
+    GEMINI.rule(&[], (3, 6), FLASH_3_6, WHATS_NEW),
+    GEMINI.rule(&[], (3, 7), FLASH_3_7, WHATS_NEW),
+    GEMINI.rule(&[], (4, 0), GEMINI_4, ARGON),
+    GEMINI.rule(&["neon", "hydrogen"], (4, 0), NEON, LAOZHANG),
 ];

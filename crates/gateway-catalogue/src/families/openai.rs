@@ -1,6 +1,6 @@
 //! The rules of OpenAI's models.
 
-use super::{FamilyRule, LOW_TO_HIGH, LOW_TO_MAX, ModelVendor, NONE, UNKNOWN};
+use super::{FamilyLine, FamilyRule, LOW_TO_HIGH, LOW_TO_MAX, ModelVendor, NONE, UNKNOWN};
 use gateway_core::{
     Effort, EffortSet, ForcedTools, ModelRules, ReasoningControl, ResponsesOnly, SamplingSupport,
 };
@@ -91,68 +91,59 @@ const CODEX: ModelRules = ModelRules {
     ..GPT_5
 };
 
-const fn row(
-    variants: &'static [&'static str],
-    from: (u16, u16),
-    rules: ModelRules,
-    source: &'static str,
-) -> FamilyRule {
-    FamilyRule { vendor: ModelVendor::OpenAi, lines: &["gpt"], variants, from, rules, source }
-}
+const GPT: FamilyLine = FamilyLine { vendor: ModelVendor::OpenAi, lines: &["gpt"] };
 
-const fn o(
-    variants: &'static [&'static str],
-    from: (u16, u16),
-    rules: ModelRules,
-    source: &'static str,
-) -> FamilyRule {
-    FamilyRule { vendor: ModelVendor::OpenAi, lines: &["o"], variants, from, rules, source }
-}
+const O: FamilyLine = FamilyLine { vendor: ModelVendor::OpenAi, lines: &["o"] };
 
 /// From the oldest to the newest.
 pub(super) const RULES: &[FamilyRule] = &[
-    row(&[], (0, 0), CLASSIC, LITELLM),
-    o(&[], (1, 0), O_SERIES, LITELLM),
-    o(&[], (3, 0), ModelRules { refuses_stop: true, ..O_SERIES }, LITELLM),
-    o(
+    GPT.rule(&[], (0, 0), CLASSIC, LITELLM),
+    O.rule(&[], (1, 0), O_SERIES, LITELLM),
+    O.rule(&[], (3, 0), ModelRules { refuses_stop: true, ..O_SERIES }, LITELLM),
+    O.rule(
         &["pro", "deep-research"],
         (1, 0),
         ModelRules { responses_only: ResponsesOnly::Always, ..O_SERIES },
         MODES,
     ),
-    row(&[], (5, 0), GPT_5, LITELLM),
-    row(&["chat"], (5, 0), CLASSIC, LITELLM),
-    row(
+    GPT.rule(&[], (5, 0), GPT_5, LITELLM),
+    GPT.rule(&["chat"], (5, 0), CLASSIC, LITELLM),
+    GPT.rule(
         &["chat"],
         (5, 1),
         ModelRules { efforts: EffortSet::of(&[Effort::Medium]), ..GPT_5 },
         LITELLM,
     ),
-    row(&["pro"], (5, 0), ModelRules { efforts: EffortSet::of(&[Effort::High]), ..PRO }, MODES),
-    row(&["pro"], (5, 2), PRO, MODES),
-    row(&["codex"], (5, 0), CODEX, MODES),
-    row(
+    GPT.rule(
+        &["pro"],
+        (5, 0),
+        ModelRules { efforts: EffortSet::of(&[Effort::High]), ..PRO },
+        MODES,
+    ),
+    GPT.rule(&["pro"], (5, 2), PRO, MODES),
+    GPT.rule(&["codex"], (5, 0), CODEX, MODES),
+    GPT.rule(
         &["codex"],
         (5, 2),
         ModelRules { efforts: EffortSet::range(Effort::Low, Effort::XHigh), ..CODEX },
         MODES,
     ),
-    row(
+    GPT.rule(
         &["codex-max"],
         (5, 1),
         ModelRules { efforts: EffortSet::range(Effort::Low, Effort::XHigh), ..CODEX },
         MODES,
     ),
-    row(&[], (5, 1), GPT_5_1, LITELLM),
-    row(&[], (5, 2), GPT_5_2, LITELLM),
-    row(&[], (5, 4), GPT_5_4, BRIDGE),
-    row(&[], (5, 5), GPT_5_5, LITELLM),
-    row(&[], (5, 6), GPT_5_6, LITELLM),
-    row(&[], (6, 0), GPT_6, LITELLM),
-    row(&["sol", "luna"], (6, 0), GPT_5_6, LITELLM),
-    row(&["sol"], (6, 1), GPT_6_1, LATEST),
-    row(&["terra"], (6, 1), GPT_6_1_TERRA, LATEST),
-    row(&[], (6, 1), GPT_6_1, LATEST),
-    row(&["sol", "astra"], (6, 2), GPT_6_2, LATEST),
-    row(&[], (6, 2), GPT_6_2, LATEST),
+    GPT.rule(&[], (5, 1), GPT_5_1, LITELLM),
+    GPT.rule(&[], (5, 2), GPT_5_2, LITELLM),
+    GPT.rule(&[], (5, 4), GPT_5_4, BRIDGE),
+    GPT.rule(&[], (5, 5), GPT_5_5, LITELLM),
+    GPT.rule(&[], (5, 6), GPT_5_6, LITELLM),
+    GPT.rule(&[], (6, 0), GPT_6, LITELLM),
+    GPT.rule(&["sol", "luna"], (6, 0), GPT_5_6, LITELLM),
+    GPT.rule(&["sol"], (6, 1), GPT_6_1, LATEST),
+    GPT.rule(&["terra"], (6, 1), GPT_6_1_TERRA, LATEST),
+    GPT.rule(&[], (6, 1), GPT_6_1, LATEST),
+    GPT.rule(&["sol", "astra"], (6, 2), GPT_6_2, LATEST),
+    GPT.rule(&[], (6, 2), GPT_6_2, LATEST),
 ];

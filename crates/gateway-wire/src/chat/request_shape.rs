@@ -1,4 +1,4 @@
-//! What the decoder of this dialect reads of a request.
+//! The members that the decoder of this dialect reads of a request.
 
 use crate::request_shape::{
     Members,

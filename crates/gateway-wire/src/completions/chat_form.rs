@@ -125,7 +125,7 @@ fn choice_form<'a>(
     }
 }
 
-/// One object for each token, instead of a list for each property.
+/// Returns an object for each token, instead of a list for each property.
 fn logprobs_form(logprobs: &CompletionLogprobsInWire) -> Option<LogprobsFormWire> {
     let tokens = logprobs.tokens.as_ref()?;
     let own = logprobs.token_logprobs.as_deref().unwrap_or_default();

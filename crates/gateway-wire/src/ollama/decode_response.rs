@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// One line of a response.
+/// A line of a response.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct OllamaLineWire<'a> {

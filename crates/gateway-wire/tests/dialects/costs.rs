@@ -60,28 +60,11 @@ fn check_chat(usage: &str, classes: Usage, total: u64, nano_dollars: u64) {
     check(&ChatOutbound::default(), &answer, classes, total, nano_dollars);
 }
 
-const NONE: Usage = Usage {
-    input: 0,
-    cache_read: 0,
-    cache_write: 0,
-    cache_write_1h: 0,
-    audio_input: 0,
-    output: 0,
-    reasoning: 0,
-    audio_output: 0,
-    image_input: 0,
-    image_output: 0,
-    searches: 0,
-    tier: None,
-    stated_total: None,
-    is_odd: false,
-};
-
 #[test]
 fn openai_usage_is_priced() {
     check_chat(
         r#""prompt_tokens":12,"completion_tokens":8,"total_tokens":20"#,
-        Usage { input: 12, output: 8, ..NONE },
+        Usage { input: 12, output: 8, ..Usage::NONE },
         20,
         24 + 24,
     );
@@ -97,7 +80,7 @@ fn openai_usage_is_priced() {
             output: 25,
             reasoning: 20,
             audio_output: 5,
-            ..NONE
+            ..Usage::NONE
         },
         150,
         100 + 200 + 170 + 75 + 260 + 95,
@@ -112,14 +95,14 @@ fn openai_compatible_usage_is_priced() {
            "prompt_cache_hit_tokens":20,"prompt_cache_miss_tokens":10,
            "prompt_tokens_details":{"cached_tokens":20},
            "completion_tokens_details":{"reasoning_tokens":4}"#,
-        Usage { input: 10, cache_read: 20, output: 5, reasoning: 4, ..NONE },
+        Usage { input: 10, cache_read: 20, output: 5, reasoning: 4, ..Usage::NONE },
         39,
         20 + 100 + 15 + 52,
     );
     check_chat(
         r#""prompt_tokens":30,"completion_tokens":9,"total_tokens":39,
            "prompt_cache_hit_tokens":20,"prompt_cache_miss_tokens":10"#,
-        Usage { input: 10, cache_read: 20, output: 9, ..NONE },
+        Usage { input: 10, cache_read: 20, output: 9, ..Usage::NONE },
         39,
         20 + 100 + 27,
     );
@@ -128,14 +111,14 @@ fn openai_compatible_usage_is_priced() {
         r#""queue_time":0.03,"prompt_tokens":18,"prompt_time":0.001,"completion_tokens":6,
            "completion_time":0.02,"total_tokens":24,"total_time":0.021,
            "prompt_tokens_details":null,"completion_tokens_details":{"reasoning_tokens":2}"#,
-        Usage { input: 18, output: 4, reasoning: 2, ..NONE },
+        Usage { input: 18, output: 4, reasoning: 2, ..Usage::NONE },
         24,
         36 + 12 + 26,
     );
     // Mistral, for whom sound has a length and not a number of tokens.
     check_chat(
         r#""prompt_audio_seconds":{},"prompt_tokens":14,"total_tokens":17,"completion_tokens":3"#,
-        Usage { input: 14, output: 3, ..NONE },
+        Usage { input: 14, output: 3, ..Usage::NONE },
         17,
         28 + 9,
     );
@@ -143,7 +126,7 @@ fn openai_compatible_usage_is_priced() {
     check_chat(
         r#""prompt_audio_seconds":2,"prompt_tokens":11,"total_tokens":35,"completion_tokens":4,
            "prompt_tokens_details":{"cached_tokens":9,"audio_tokens":20}"#,
-        Usage { input: 2, cache_read: 9, audio_input: 20, output: 4, ..NONE },
+        Usage { input: 2, cache_read: 9, audio_input: 20, output: 4, ..Usage::NONE },
         35,
         4 + 45 + 340 + 12,
     );
@@ -153,7 +136,7 @@ fn openai_compatible_usage_is_priced() {
            "prompt_tokens_details":{"text_tokens":10,"audio_tokens":0,"image_tokens":0,
              "cached_tokens":3},
            "completion_tokens_details":{"reasoning_tokens":7,"audio_tokens":0}"#,
-        Usage { input: 7, cache_read: 3, output: 5, reasoning: 7, ..NONE },
+        Usage { input: 7, cache_read: 3, output: 5, reasoning: 7, ..Usage::NONE },
         22,
         14 + 15 + 15 + 91,
     );
@@ -161,7 +144,7 @@ fn openai_compatible_usage_is_priced() {
     check_chat(
         r#""prompt_tokens":50,"completion_tokens":4,"total_tokens":54,"cost":0.0012,
            "prompt_tokens_details":{"cached_tokens":10,"cache_write_tokens":15}"#,
-        Usage { input: 25, cache_read: 10, cache_write: 15, output: 4, ..NONE },
+        Usage { input: 25, cache_read: 10, cache_write: 15, output: 4, ..Usage::NONE },
         54,
         50 + 50 + 105 + 12,
     );
@@ -178,7 +161,7 @@ fn responses_usage_is_priced() {
         &format!(
             r#"{{"object":"response","status":"completed","output":[{said}],"usage":{counts}}}"#
         ),
-        Usage { input: 36, cache_read: 24, output: 18, reasoning: 12, ..NONE },
+        Usage { input: 36, cache_read: 24, output: 18, reasoning: 12, ..Usage::NONE },
         90,
         72 + 120 + 54 + 156,
     );
@@ -206,7 +189,7 @@ fn anthropic_usage_is_priced() {
             cache_write_1h: 5,
             output: 22,
             reasoning: 8,
-            ..NONE
+            ..Usage::NONE
         },
         69,
         20 + 100 + 28 + 55 + 66 + 104,
@@ -214,7 +197,7 @@ fn anthropic_usage_is_priced() {
     check_messages(
         r#""input_tokens":10,"cache_creation_input_tokens":9,"cache_read_input_tokens":20,
            "output_tokens":30"#,
-        Usage { input: 10, cache_read: 20, cache_write: 9, output: 30, ..NONE },
+        Usage { input: 10, cache_read: 20, cache_write: 9, output: 30, ..Usage::NONE },
         69,
         20 + 100 + 63 + 90,
     );
@@ -232,7 +215,14 @@ fn gemini_usage_is_priced() {
     check(
         &GeminiOutbound,
         &format!(r#"{{"candidates":[{said}],"usageMetadata":{counts}}}"#),
-        Usage { input: 26, cache_read: 15, audio_input: 5, output: 12, reasoning: 9, ..NONE },
+        Usage {
+            input: 26,
+            cache_read: 15,
+            audio_input: 5,
+            output: 12,
+            reasoning: 9,
+            ..Usage::NONE
+        },
         67,
         52 + 75 + 85 + 36 + 117,
     );
@@ -244,7 +234,7 @@ fn ollama_usage_is_priced() {
         &OllamaOutbound::default(),
         r#"{"model":"m","message":{"role":"assistant","content":"x"},"done":true,
             "done_reason":"stop","prompt_eval_count":11,"prompt_eval_duration":5,"eval_count":7}"#,
-        Usage { input: 11, output: 7, ..NONE },
+        Usage { input: 11, output: 7, ..Usage::NONE },
         18,
         22 + 21,
     );
