@@ -1,4 +1,4 @@
-//! One connection of a caller, from its first byte to its last.
+//! A connection of a caller, from its first byte to its last.
 
 use super::{
     activity::ConnectionActivity, body::RequestBody, limits::ConnectionLimits,

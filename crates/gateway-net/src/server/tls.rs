@@ -39,7 +39,7 @@ struct Inner {
 /// A certificate that cannot be used.
 #[derive(Debug, Error)]
 pub enum CertificateError {
-    /// One of the files is not PEM, or holds nothing of the kind.
+    /// A file that is not PEM, or holds nothing of the kind.
     #[error("cannot read `{path}`")]
     File {
         /// The path of the file.

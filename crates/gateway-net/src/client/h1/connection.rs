@@ -1,4 +1,4 @@
-//! One connection of HTTP/1.1 with its current request.
+//! A connection of HTTP/1.1 with its current request.
 //!
 //! All connections of a thread read into one buffer, and received bytes are copied out in their
 //! exact size: an idle connection holds no buffer.
