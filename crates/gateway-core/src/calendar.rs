@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+/// The Julian day number of 1970-01-01.
+const EPOCH: i32 = 2_440_588;
+
 /// A day of the Gregorian calendar, in UTC.
 ///
 /// ```
@@ -21,29 +24,31 @@ pub struct Date {
 }
 
 impl Date {
-    /// The day that is `days` after 1970-01-01.
-    ///
-    /// Years begin in March here, so that the odd day of leap years is the last of its year.
-    pub const fn from_days_since_epoch(days: u64) -> Self {
-        let days = days + 719_468;
-        let era = days / 146_097;
-        let of_era = days % 146_097;
-        let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year + year / 4 - year / 100);
-        let month = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = year + era * 400 + if month <= 2 { 1 } else { 0 };
-        Self { year, month, day }
+    /// The day that is `days` after 1970-01-01; the last day of the year 9999 for a later one.
+    pub fn from_days_since_epoch(days: u64) -> Self {
+        let julian = i32::try_from(days).ok().and_then(|days| days.checked_add(EPOCH));
+        let date = julian.and_then(|julian| time::Date::from_julian_day(julian).ok());
+        let (year, month, day) = date.unwrap_or(time::Date::MAX).to_calendar_date();
+        // Years before 1970 have been ruled out.
+        Self { year: year.unsigned_abs().into(), month: u8::from(month).into(), day: day.into() }
     }
 
-    /// Returns the days since 1970-01-01; `None` for an earlier day.
-    pub const fn days(self) -> Option<u64> {
-        let year = if self.month <= 2 { self.year.saturating_sub(1) } else { self.year };
-        let month = if self.month > 2 { self.month - 3 } else { self.month + 9 };
-        let of_year = (153 * month + 2) / 5 + self.day - 1;
-        let of_era = (year % 400) * 365 + (year % 400) / 4 - (year % 400) / 100 + of_year;
-        (year / 400 * 146_097 + of_era).checked_sub(719_468)
+    /// Returns the days since 1970-01-01; `None` for an earlier day, and for one that does not exist.
+    pub fn days(self) -> Option<u64> {
+        u64::try_from(self.civil()?.to_julian_day() - EPOCH).ok()
+    }
+
+    /// Returns the year and the number of the week, as ISO 8601 counts them; `None` for a day that
+    /// does not exist.
+    pub fn iso_week(self) -> Option<(u64, u64)> {
+        let (year, week, _) = self.civil()?.to_iso_week_date();
+        Some((year.unsigned_abs().into(), week.into()))
+    }
+
+    fn civil(self) -> Option<time::Date> {
+        let month = time::Month::try_from(u8::try_from(self.month).ok()?).ok()?;
+        let (year, day) = (i32::try_from(self.year).ok()?, u8::try_from(self.day).ok()?);
+        time::Date::from_calendar_date(year, month, day).ok()
     }
 
     /// Parses an ISO 8601 date such as `2026-11-26`.
@@ -53,9 +58,7 @@ impl Date {
             part.parse::<u64>().ok().filter(|_| plain && part.len() <= 4)
         });
         let date = Self { year: parts.next()??, month: parts.next()??, day: parts.next()?? };
-        // A day that there is comes back as itself.
-        let fits = (1..=12).contains(&date.month) && (1..=31).contains(&date.day);
-        (fits && Self::from_days_since_epoch(date.days()?) == date).then_some(date)
+        date.days().map(|_| date)
     }
 
     /// Formats the date as `2026-11-26`.
@@ -115,6 +118,21 @@ mod tests {
         for days in 0..60_000 {
             assert_eq!(Date::from_days_since_epoch(days).days(), Some(days));
         }
+    }
+
+    #[test]
+    fn days_beyond_the_calendar_are_its_last() {
+        assert_eq!(Date::from_days_since_epoch(u64::MAX).text(), "9999-12-31");
+    }
+
+    #[test]
+    fn week_belongs_to_the_year_of_its_thursday() {
+        let check = |day: &str, expected| {
+            assert_eq!(Date::parse(day).and_then(Date::iso_week), Some(expected), "{day}");
+        };
+        check("2026-11-30", (2026, 49));
+        check("2027-01-03", (2026, 53));
+        check("2024-12-30", (2025, 1));
     }
 
     #[test]

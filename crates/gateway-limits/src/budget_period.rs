@@ -61,13 +61,13 @@ impl BudgetPeriod {
             Self::Day => (day, day + 1, date.text(), 3),
             Self::Week => {
                 let monday = monday(day);
-                (monday, monday + 7, week_text(monday), 10)
+                let (year, week) = date.iso_week().unwrap_or((date.year, 0));
+                (monday, monday + 7, format!("{year:04}-W{week:02}"), 10)
             }
             Self::Month => {
-                let name = date.month_text();
-                let first = Date::parse(&format!("{name}-01")).and_then(Date::days);
+                let first = Date { day: 1, ..date }.days();
                 let end = date.next_month().days();
-                (first.unwrap_or(day), end.unwrap_or(day + 1), name, 35)
+                (first.unwrap_or(day), end.unwrap_or(day + 1), date.month_text(), 35)
             }
             Self::Total => (0, u64::MAX, TOTAL.to_owned(), CENTURY_DAYS),
         };
@@ -95,14 +95,6 @@ impl PeriodSpan {
 /// The Monday of the week of `day`. 1970-01-01 was a Thursday.
 const fn monday(day: u64) -> u64 {
     day.saturating_sub((day + 3) % 7)
-}
-
-/// The week that begins on `monday`, as ISO 8601 counts: by the year of its Thursday.
-fn week_text(monday: u64) -> String {
-    let thursday = monday + 3;
-    let year = Date::from_days_since_epoch(thursday).year;
-    let new_year = Date { year, month: 1, day: 1 }.days().unwrap_or(thursday);
-    format!("{year:04}-W{:02}", (thursday - new_year) / 7 + 1)
 }
 
 #[cfg(test)]
