@@ -124,7 +124,7 @@ async fn tenant_cannot_take_all_slots() {
 }
 
 /// Returns the admission status for operators.
-async fn told(gateway: &Gateway) -> serde_json::Value {
+async fn admission_status(gateway: &Gateway) -> serde_json::Value {
     gateway.get("/health/detailed").await.json()["admission"].clone()
 }
 
@@ -137,7 +137,7 @@ async fn admission_state_is_reported_to_operators() {
         ("memory_threshold_mb", "4096"),
     ];
     let (upstream, gateway) = start(&settings).await;
-    let before = told(&gateway).await;
+    let before = admission_status(&gateway).await;
     let facts = ["active", "places", "waiting", "queue", "shed"].map(|name| before[name].clone());
     assert_eq!(json!(facts), json!([0, 1, 0, 1, 0]), "{before}");
     assert_eq!(before["memory"]["threshold_mb"], 4096, "{before}");
@@ -145,11 +145,11 @@ async fn admission_state_is_reported_to_operators() {
     let held = hold(&upstream, &gateway, &[]).await;
     let mut waiting = gateway.asking("lab/m", json!({})).await;
     let deadline = SystemTime::UNIX_EPOCH.elapsed().unwrap() + gateway_tests::PATIENCE;
-    while told(&gateway).await["waiting"] != 1 {
+    while admission_status(&gateway).await["waiting"] != 1 {
         assert!(SystemTime::UNIX_EPOCH.elapsed().unwrap() < deadline, "nobody waits");
     }
     assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "503 overloaded");
-    let full = told(&gateway).await;
+    let full = admission_status(&gateway).await;
     assert_eq!((&full["active"], &full["shed"]), (&json!(1), &json!(1)), "{full}");
     assert!(full["memory"]["used_mb"].as_f64().unwrap() > 1.0, "{full}");
     drop(held);

@@ -21,7 +21,7 @@ fn texts(answer: &Value) -> Vec<String> {
 }
 
 /// Returns the text of a stream's chunks, as [`texts`] writes it.
-fn streamed(reply: &Reply) -> Vec<String> {
+fn chunk_texts(reply: &Reply) -> Vec<String> {
     let mut texts: Vec<String> = Vec::new();
     let mut events = reply.events();
     assert_eq!(events.pop().as_deref(), Some("[DONE]"));
@@ -55,7 +55,7 @@ async fn completion_works_streamed_and_whole() {
         assert_eq!(whole.header("x-gateway-provider"), "fake");
         assert_eq!(texts(&whole.json()), expected);
         body["stream"] = json!(true);
-        assert_eq!(streamed(&complete(&gateway, body).await), expected);
+        assert_eq!(chunk_texts(&complete(&gateway, body).await), expected);
     }
 }
 

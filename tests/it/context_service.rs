@@ -27,7 +27,7 @@ impl Bench {
     }
 
     /// Returns the requests to the service, without health checks.
-    fn asked(&self) -> Vec<String> {
+    fn requested_paths(&self) -> Vec<String> {
         let lines = self.platform.context_management.asked();
         lines
             .iter()
@@ -66,7 +66,7 @@ async fn short_conversation_is_not_sent_to_context_service() {
     let bench = Bench::start().await;
     let reply = ask(&bench.gateway, 10, &[]).await;
     assert_eq!((reply.status(), &*facts(&reply)), (200, "false 1 1600"));
-    assert!(bench.asked().is_empty());
+    assert!(bench.requested_paths().is_empty());
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn conversation_over_quarter_window_is_counted_exactly() {
     let reply = ask(&bench.gateway, 600, &[]).await;
     assert_eq!((reply.status(), &*facts(&reply)), (200, "true 2 1600"));
     assert_eq!(count(&reply), 450, "as the service counts");
-    assert_eq!(bench.asked(), ["POST /v1/context/validate"]);
+    assert_eq!(bench.requested_paths(), ["POST /v1/context/validate"]);
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn conversation_over_half_window_is_shortened() {
     let bench = Bench::start().await;
     let reply = ask(&bench.gateway, 1100, &[]).await;
     assert_eq!((reply.status(), &*facts(&reply)), (200, "true 1 1600"));
-    assert_eq!(bench.asked(), ["POST /v1/context/process"; 2]);
+    assert_eq!(bench.requested_paths(), ["POST /v1/context/process"; 2]);
     let sent = bench.upstream.last().json();
     assert_eq!(sent["messages"][0]["content"], "in short: aaaaaaaa");
     assert_eq!(sent["messages"][1]["content"], "in short: bbbbbbbb");
@@ -103,11 +103,11 @@ async fn caller_header_controls_shortening() {
     let bench = Bench::start().await;
     let reply = ask(&bench.gateway, 2000, &[("x-cms-mode", "none")]).await;
     assert_eq!((reply.status(), &*facts(&reply)), (200, "false 4 1600"));
-    assert!(bench.asked().is_empty());
+    assert!(bench.requested_paths().is_empty());
     let reply = ask(&bench.gateway, 10, &[("x-cms-mode", " Validate ")]).await;
     assert_eq!((reply.status(), &*facts(&reply)), (200, "true 1 1600"));
     assert_eq!(count(&reply), 8);
-    assert_eq!(bench.asked(), ["POST /v1/context/validate"]);
+    assert_eq!(bench.requested_paths(), ["POST /v1/context/validate"]);
     let reply = ask(&bench.gateway, 10, &[("x-cms-mode", "optimize")]).await;
     assert_eq!(facts(&reply), "true 1 1600", "there was nothing to shorten");
 }

@@ -24,7 +24,7 @@ async fn begin(gateway: &Gateway) -> String {
 }
 
 /// Returns the last request to the upstream in a short notation.
-fn told(upstream: &Upstream) -> String {
+fn upstream_input(upstream: &Upstream) -> String {
     let messages = upstream.last().json()["messages"].clone();
     let texts =
         messages.as_array().unwrap().iter().map(|it| it["content"].as_str().unwrap().to_owned());
@@ -39,7 +39,7 @@ async fn check(setup: Setup, upstream: &Upstream) {
     assert_eq!(first["conversation"], json!({ "id": name }));
     respond(&gateway, json!({ "input": "two", "conversation": { "id": name }, "store": false }))
         .await;
-    assert_eq!(told(upstream), "one|Hello.|two");
+    assert_eq!(upstream_input(upstream), "one|Hello.|two");
     let path = format!("/v1/conversations/{name}/items");
     let items = gateway.get(&format!("{path}?order=asc")).await.json();
     assert_eq!(items["data"].as_array().unwrap().len(), 4, "{items}");
@@ -50,7 +50,7 @@ async fn check(setup: Setup, upstream: &Upstream) {
         200
     );
     respond(&gateway, json!({ "input": "three", "conversation": name })).await;
-    assert_eq!(told(upstream), "one|two|Hello.|three");
+    assert_eq!(upstream_input(upstream), "one|two|Hello.|three");
     let gone = call(&gateway, &format!("DELETE /v1/conversations/{name}"), &Value::Null).await;
     assert_eq!(gone.json()["deleted"], true);
     let body = json!({ "model": "lab/m", "input": "x", "conversation": name });
@@ -79,7 +79,7 @@ async fn item_reference_is_resolved() {
     let named = json!({ "type": "item_reference", "id": first["output"][0]["id"] });
     let user = |text: &str| json!({ "role": "user", "content": text });
     respond(&gateway, json!({ "input": [user("one"), named, user("two")] })).await;
-    assert_eq!(told(&upstream), "one|Hello.|two");
+    assert_eq!(upstream_input(&upstream), "one|Hello.|two");
     let unknown = json!({ "type": "item_reference", "id": "msg_nobody" });
     let body = json!({ "model": "lab/m", "input": [unknown] });
     let refused = call(&gateway, "POST /v1/responses", &body).await;

@@ -15,7 +15,7 @@ async fn start() -> Gateway {
 }
 
 /// Returns the replies to `sent` until the connection closes: each status, and the error code.
-async fn told(gateway: &Gateway, sent: impl AsRef<[u8]>) -> String {
+async fn reply_summary(gateway: &Gateway, sent: impl AsRef<[u8]>) -> String {
     let mut raw = gateway.connect().await;
     raw.send(sent).await;
     let mut told = Vec::new();
@@ -28,7 +28,7 @@ async fn told(gateway: &Gateway, sent: impl AsRef<[u8]>) -> String {
 /// `request`, lines separated by `|`, then a body, then the other request.
 async fn check(gateway: &Gateway, request: &str, body: &str, expected: &[&str]) {
     let head = request.replace('|', "\r\n");
-    let told = told(gateway, format!("{head}\r\n\r\n{body}{AFTER}")).await;
+    let told = reply_summary(gateway, format!("{head}\r\n\r\n{body}{AFTER}")).await;
     assert!(expected.contains(&told.as_str()), "{request:.200}: {told:.200}, not {expected:?}");
 }
 

@@ -16,7 +16,7 @@ async fn start() -> (Upstream, Gateway) {
 }
 
 /// The headers that the upstream sees, in order of their names.
-async fn seen(
+async fn upstream_headers(
     upstream: &Upstream,
     gateway: &Gateway,
     headers: &[(&str, &str)],
@@ -76,14 +76,17 @@ async fn upstream_request_has_only_listed_headers() {
          traceparent: {TRACE}\ntracestate: a=b\nuser-agent: llm-gateway\n\
          x-request-id: request-1\nx-team: blue"
     );
-    assert_eq!(sorted(&seen(&upstream, &gateway, &abuse, json!({})).await), sorted(&expected));
+    assert_eq!(
+        sorted(&upstream_headers(&upstream, &gateway, &abuse, json!({})).await),
+        sorted(&expected)
+    );
 }
 
 #[tokio::test]
 async fn streamed_request_accepts_event_stream() {
     let (upstream, gateway) = start().await;
     let named = [("X-Request-Id", "request-1"), ("traceparent", "nonsense")];
-    let seen = seen(&upstream, &gateway, &named, json!({ "stream": true })).await;
+    let seen = upstream_headers(&upstream, &gateway, &named, json!({ "stream": true })).await;
     assert!(seen.contains("accept: text/event-stream\n"), "{seen}");
     assert!(!seen.contains("traceparent"), "{seen}");
 }
@@ -119,11 +122,11 @@ async fn request_body_cannot_select_upstream_url() {
     let elsewhere = Upstream::start().await;
     let url = elsewhere.url();
     for name in ["api_base", "base_url", "api_key", "custom_llm_provider", "user_config", "url"] {
-        seen(&upstream, &gateway, &[], json!({ name: url })).await;
+        upstream_headers(&upstream, &gateway, &[], json!({ name: url })).await;
     }
     let image = json!([{ "role": "user", "content": [
         { "type": "image_url", "image_url": { "url": format!("{url}/picture.png") } },
     ] }]);
-    seen(&upstream, &gateway, &[], json!({ "messages": image })).await;
+    upstream_headers(&upstream, &gateway, &[], json!({ "messages": image })).await;
     assert_eq!(elsewhere.connections(), 0);
 }

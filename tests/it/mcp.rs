@@ -258,7 +258,7 @@ async fn mcp_server_is_asked_in_the_version_that_it_knows() {
 }
 
 /// Posts a request that stands alone, with what its headers must say.
-async fn alone(
+async fn send_stateless(
     gateway: &Gateway,
     method: &str,
     mut params: Value,
@@ -288,11 +288,11 @@ async fn alone(
 #[tokio::test]
 async fn requests_that_stand_alone_are_served_beside_older_ones() {
     let gateway = Setup::new().start().await;
-    let found = alone(&gateway, "server/discover", json!({}), &[]).await.json();
+    let found = send_stateless(&gateway, "server/discover", json!({}), &[]).await.json();
     assert_eq!(found["result"]["resultType"], "complete");
     let versions = found["result"]["supportedVersions"].as_array().unwrap();
     assert!(versions.contains(&json!("2026-07-28")) && versions.contains(&json!("2025-06-18")));
-    let list = alone(&gateway, "tools/list", json!({}), &[]).await.json();
+    let list = send_stateless(&gateway, "tools/list", json!({}), &[]).await.json();
     assert_eq!(list["result"]["tools"][0]["name"], "echo");
     assert_eq!(
         (&list["result"]["cacheScope"], list["result"]["ttlMs"].is_u64()),
@@ -303,7 +303,7 @@ async fn requests_that_stand_alone_are_served_beside_older_ones() {
         "llm-gateway"
     );
     let text = json!({ "name": "echo", "arguments": { "message": "hi" } });
-    let called = alone(&gateway, "tools/call", text.clone(), &[]).await;
+    let called = send_stateless(&gateway, "tools/call", text.clone(), &[]).await;
     assert_eq!(called.status(), 200, "{}", called.text());
     assert_eq!(called.json()["result"]["resultType"], "complete");
     for (method, params, changed, status, code) in [
@@ -312,7 +312,7 @@ async fn requests_that_stand_alone_are_served_beside_older_ones() {
         ("resources/list", json!({}), ("X-Other", "1"), 404, -32601),
         ("ping", json!({}), ("X-Other", "1"), 404, -32601),
     ] {
-        let reply = alone(&gateway, method, params, &[changed]).await;
+        let reply = send_stateless(&gateway, method, params, &[changed]).await;
         assert_eq!(
             (reply.status(), &reply.json()["error"]["code"]),
             (status, &json!(code)),

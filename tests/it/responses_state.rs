@@ -44,7 +44,7 @@ fn id(response: &Value) -> &str {
     response["id"].as_str().expect("an id")
 }
 
-fn said(response: &Value) -> &str {
+fn text_of(response: &Value) -> &str {
     response["output"][0]["content"][0]["text"].as_str().unwrap_or_default()
 }
 
@@ -139,7 +139,7 @@ async fn disconnected_caller_resumes_stream() {
     let told = &upstream.last().json()["messages"];
     assert_eq!(told[1]["content"], "Hel");
     assert_eq!(told[2]["content"], "go on");
-    assert_eq!(said(&until(&gateway, &name, "incomplete").await), "Hel");
+    assert_eq!(text_of(&until(&gateway, &name, "incomplete").await), "Hel");
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn background_response_runs_without_caller() {
     let queued = create(&gateway, "lab/m", json!({ "background": true })).await;
     assert_eq!(queued["status"], "queued");
     let done = until(&gateway, id(&queued), "completed").await;
-    assert_eq!(said(&done), "Hello.");
+    assert_eq!(text_of(&done), "Hello.");
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn background_response_can_be_rejoined() {
     drop(raw);
     let told = get(&gateway, &format!("{name}?stream=true")).await;
     let last = told.text().trim_end().split("\n\n").last().unwrap();
-    assert_eq!(said(&object(last)), "Hello.");
+    assert_eq!(text_of(&object(last)), "Hello.");
     assert_eq!(upstream.ended().await, Ended::Played);
 }
 
@@ -177,7 +177,7 @@ async fn cancelled_background_response_cancels_upstream() {
     let (_raw, name) = begin(&gateway, json!({ "stream": true, "background": true })).await;
     let cancelled = act(&gateway, "POST", &format!("{name}/cancel")).await.json();
     assert_eq!(cancelled["status"], "cancelled");
-    assert_eq!(said(&cancelled), "Hel");
+    assert_eq!(text_of(&cancelled), "Hel");
     assert!(matches!(upstream.ended().await, Ended::Left(_)));
     assert_eq!(get(&gateway, &name).await.json(), cancelled);
 }
@@ -204,5 +204,5 @@ async fn responses_upstream_receives_original_request() {
     // Elsewhere nobody knows it but us.
     let echoed =
         create(&gateway, "fake/echo", json!({ "previous_response_id": "resp_next" })).await;
-    assert_eq!(said(&echoed), "Hello");
+    assert_eq!(text_of(&echoed), "Hello");
 }

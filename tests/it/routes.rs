@@ -52,7 +52,7 @@ fn begun() -> Script {
     Script::streaming().event(&openai::opening())
 }
 
-fn said(reply: &Reply, stream: bool) -> String {
+fn reply_text(reply: &Reply, stream: bool) -> String {
     if reply.status() == 200 && stream { reply.said() } else { reply.told() }
 }
 
@@ -62,7 +62,11 @@ async fn check(script: Script, told: [&str; 2], calls: (usize, usize)) {
         let bench = Bench::start(|setup| setup).await;
         bench.one.always(script.clone());
         let reply = bench.ask(json!({ "stream": stream })).await;
-        assert_eq!((said(&reply, stream).as_str(), bench.calls()), (told, calls), "{script:?}");
+        assert_eq!(
+            (reply_text(&reply, stream).as_str(), bench.calls()),
+            (told, calls),
+            "{script:?}"
+        );
         let outcomes = bench.gateway.outcomes(1).await;
         let attempts = calls.0 + calls.1;
         assert_eq!(outcomes[0]["attempts"], json!(attempts), "{script:?}");
@@ -112,7 +116,7 @@ async fn timeout_falls_back() {
         bench.one.always(Script::new().stall());
         let reply = bench.ask(json!({ "stream": stream })).await;
         assert_eq!(
-            (said(&reply, stream).as_str(), bench.calls()),
+            (reply_text(&reply, stream).as_str(), bench.calls()),
             (FINE[usize::from(stream)], (1, 1))
         );
         assert!(matches!(bench.one.ended().await, Ended::Left(_)), "it is hung up on");

@@ -30,7 +30,7 @@ async fn say(gateway: &Gateway, id: &str, text: &str) -> Reply {
 }
 
 /// Returns the texts that the session `id` has, with `~` before an incomplete one.
-async fn remembered(gateway: &Gateway, id: &str) -> String {
+async fn stored_messages(gateway: &Gateway, id: &str) -> String {
     let page = gateway.get(&format!("/v1/sessions/{id}/messages")).await.json();
     let texts = page["data"].as_array().unwrap().iter().map(|message| {
         let mark = if message["incomplete"] == true { "~" } else { "" };
@@ -40,7 +40,7 @@ async fn remembered(gateway: &Gateway, id: &str) -> String {
 }
 
 /// The messages that the upstream was last sent.
-fn sent(upstream: &Upstream) -> String {
+fn upstream_messages(upstream: &Upstream) -> String {
     let request = upstream.last().json();
     assert_eq!(request.get("session_id"), None);
     let texts = request["messages"].as_array().unwrap().iter();
@@ -115,7 +115,7 @@ async fn session_of_another_program_is_not_taken_for_ours() {
     let headers = [("x-gateway-session", &*id), ("x-session-id", "ses_4c0f1f0eaffeOPkDZ3hJb1mJ8D")];
     let reply = call(&gateway, "POST /v1/chat/completions", &headers, &body).await;
     assert_eq!(reply.status(), 200);
-    assert_eq!(remembered(&gateway, &id).await, "x|Hello.");
+    assert_eq!(stored_messages(&gateway, &id).await, "x|Hello.");
 }
 
 #[tokio::test]
@@ -153,10 +153,10 @@ async fn second_turn_includes_first_turn() {
         let ask = json!({ "session_id": id, "stream": stream });
         assert_eq!(gateway.ask("lab/m", ask).await.status(), 200);
         assert_eq!(say(&gateway, &id, "And then?").await.status(), 200);
-        assert_eq!(sent(&upstream), "Hello|Hello.|And then?");
-        assert_eq!(remembered(&gateway, &id).await, "Hello|Hello.|And then?|Hello.");
+        assert_eq!(upstream_messages(&upstream), "Hello|Hello.|And then?");
+        assert_eq!(stored_messages(&gateway, &id).await, "Hello|Hello.|And then?|Hello.");
     }
-    assert_eq!(remembered(&gateway, &id).await, "", "a fork is another session");
+    assert_eq!(stored_messages(&gateway, &id).await, "", "a fork is another session");
 }
 
 #[tokio::test]
@@ -176,8 +176,8 @@ async fn session_continues_in_every_dialect_and_by_header() {
         let told = call(&gateway, &format!("POST {path}"), &[("x-session-id", &id)], &body).await;
         assert_eq!(told.status(), 200, "{}", told.text());
     }
-    assert_eq!(sent(&upstream), "one|Hello.|two|Hello.|three");
-    assert_eq!(remembered(&gateway, &id).await, "one|Hello.|two|Hello.|three|Hello.");
+    assert_eq!(upstream_messages(&upstream), "one|Hello.|two|Hello.|three");
+    assert_eq!(stored_messages(&gateway, &id).await, "one|Hello.|two|Hello.|three|Hello.");
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn failed_turn_is_not_stored() {
     for (script, stream) in [(Script::json(400, "{}"), false), (cut(), true)] {
         upstream.next(script);
         gateway.ask("lab/m", json!({ "session_id": id, "stream": stream })).await;
-        assert_eq!(remembered(&gateway, &id).await, "");
+        assert_eq!(stored_messages(&gateway, &id).await, "");
     }
     assert_eq!(say(&gateway, &id, "again").await.status(), 200, "it is free at once");
 }
@@ -227,7 +227,7 @@ async fn concurrent_session_turn_is_rejected() {
     let second = call(&gateway, "POST /v1/chat/completions", &headers, &body).await;
     assert_eq!(second.status(), 200);
     assert_eq!(first.reply().await.said(), "a[stop][DONE]");
-    assert_eq!(remembered(&gateway, &id).await, "Hello|a|second|Hello.");
+    assert_eq!(stored_messages(&gateway, &id).await, "Hello|a|second|Hello.");
 }
 
 #[tokio::test]
@@ -278,12 +278,12 @@ async fn partial_turn_is_stored_after_disconnect() {
     drop(raw);
     assert!(matches!(upstream.ended().await, Ended::Left(_)));
     let deadline = Instant::now() + PATIENCE;
-    while remembered(&gateway, &id).await != "~Hello|~begun" {
-        assert!(Instant::now() < deadline, "{}", remembered(&gateway, &id).await);
+    while stored_messages(&gateway, &id).await != "~Hello|~begun" {
+        assert!(Instant::now() < deadline, "{}", stored_messages(&gateway, &id).await);
         time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(say(&gateway, &id, "go on").await.status(), 200);
-    assert_eq!(sent(&upstream), "Hello|begun|go on");
+    assert_eq!(upstream_messages(&upstream), "Hello|begun|go on");
 }
 
 #[tokio::test]
@@ -317,7 +317,7 @@ async fn session_history_is_trimmed_to_window() {
             .push(gateway.ask("small", body).await.header("x-gateway-history-dropped").to_owned());
     }
     assert_eq!(dropped, ["", "2", "2"]);
-    assert_eq!(sent(&upstream), format!("{long}|Hello.|end"));
+    assert_eq!(upstream_messages(&upstream), format!("{long}|Hello.|end"));
 }
 
 #[tokio::test]
@@ -358,7 +358,7 @@ async fn session_survives_restart() {
     assert!(gateway.stopped().await.success());
     let gateway = setup().start().await;
     say(&gateway, &id, "two").await;
-    assert_eq!(sent(&upstream), "one|Hello.|two");
+    assert_eq!(upstream_messages(&upstream), "one|Hello.|two");
     drop(gateway);
     let _ = std::fs::remove_dir_all(data);
 }

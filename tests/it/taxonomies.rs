@@ -57,7 +57,7 @@ impl TaxonomyBench {
     }
 }
 
-fn said(role: &str, text: &str) -> Value {
+fn message(role: &str, text: &str) -> Value {
     json!({ "role": role, "content": text })
 }
 
@@ -73,7 +73,7 @@ async fn known_taxonomies_are_recognized_by_name_alias_and_id() {
         ("please use the cloud-v1 taxonomy", "cloud-v1"),
         ("use the Security taxonomy. No: switch to Cloud.", "cloud-v1"),
     ] {
-        let found = bench.ask(&[said("user", text)]).await;
+        let found = bench.ask(&[message("user", text)]).await;
         assert_eq!(found, (expected.to_owned(), json!(expected)), "{text}");
     }
 }
@@ -89,7 +89,7 @@ async fn negation_and_prose_select_no_taxonomy() {
         "use the Biology taxonomy",
         "apply security patches",
     ] {
-        let found = bench.ask(&[said("user", text)]).await;
+        let found = bench.ask(&[message("user", text)]).await;
         assert_eq!(found, (String::new(), Value::Null), "{text}");
     }
 }
@@ -98,13 +98,13 @@ async fn negation_and_prose_select_no_taxonomy() {
 async fn taxonomy_is_remembered_over_resent_history() {
     let bench = TaxonomyBench::start(Dialect::Chat, Platform::newer().await).await;
     let mut messages = vec![
-        said("user", "use the Security taxonomy"),
-        said("assistant", "switch to Cloud"),
-        said("user", "what are keys?"),
+        message("user", "use the Security taxonomy"),
+        message("assistant", "switch to Cloud"),
+        message("user", "what are keys?"),
     ];
     let found = bench.ask(&messages).await;
     assert_eq!(found, ("security-2024".to_owned(), json!("security-2024")));
-    messages.extend([said("assistant", "Keys."), said("user", "now switch to Cloud")]);
+    messages.extend([message("assistant", "Keys."), message("user", "now switch to Cloud")]);
     assert_eq!(bench.ask(&messages).await.1, json!("cloud-v1"));
 }
 
@@ -131,7 +131,7 @@ async fn taxonomy_is_remembered_over_previous_responses() {
 #[tokio::test]
 async fn taxonomy_is_reported_without_tools() {
     let bench = TaxonomyBench::start(Dialect::Chat, Platform::newer().await).await;
-    let body = json!({ "model": "lab/m", "messages": [said("user", "switch to Security")] });
+    let body = json!({ "model": "lab/m", "messages": [message("user", "switch to Security")] });
     let body = body.to_string();
     let headers = [("Content-Type", "application/json")];
     let sent = request("POST", "/v1/chat/completions", &headers, body.as_bytes());
@@ -157,7 +157,7 @@ async fn session_context_may_name_a_taxonomy_by_alias() {
 async fn service_that_refuses_taxonomies_is_not_asked_twice_each_time() {
     let bench = TaxonomyBench::start(Dialect::Chat, Platform::start().await).await;
     for _ in 0..3 {
-        let (reported, searched) = bench.ask(&[said("user", "switch to Security")]).await;
+        let (reported, searched) = bench.ask(&[message("user", "switch to Security")]).await;
         assert_eq!((reported.as_str(), searched), ("security-2024", Value::Null));
     }
     let asked = bench.platform.semantic_search.asked();

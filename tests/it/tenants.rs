@@ -59,7 +59,7 @@ fn numbered(number: usize, body: &[u8]) -> Script {
 }
 
 /// Returns the numbers of the responses in `text`.
-fn told(text: &str) -> impl Iterator<Item = u64> {
+fn numbers_in(text: &str) -> impl Iterator<Item = u64> {
     text.split("answer-").skip(1).filter_map(|rest| rest.split('.').next()?.parse().ok())
 }
 
@@ -89,7 +89,7 @@ impl Hands {
         let text = String::from_utf8_lossy(&reply.body).into_owned();
         let canary = format!("canary-{}", TENANTS[1 - self.own]);
         assert!(!text.contains(&canary), "{line} {body}: {text}");
-        for number in told(&text) {
+        for number in numbers_in(&text) {
             let owner = *self.world.answers.lock().unwrap().entry(number).or_insert(self.own);
             assert_eq!(owner, self.own, "{line} {headers:?} {body}: {text}");
         }

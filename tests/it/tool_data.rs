@@ -56,7 +56,7 @@ impl Bench {
     }
 
     /// Returns the tool result that the model got.
-    fn told(&self) -> Value {
+    fn tool_arguments(&self) -> Value {
         let asked = self.upstream.last().json();
         let told = asked["messages"].as_array().and_then(|it| it.last()).cloned().unwrap();
         assert_eq!((&told["role"], &told["tool_call_id"]), (&json!("tool"), &json!("call_1")));
@@ -84,7 +84,7 @@ async fn malformed_tool_arguments_are_reported_to_model() {
             let begin = arguments.get(..arguments.len().min(40)).unwrap();
             assert_eq!(reply.status(), 200, "{begin}: {}", reply.text());
             assert!(reply.text().contains("Done."), "{begin}");
-            assert_eq!(bench.told()["error_code"], "invalid_arguments", "{begin}");
+            assert_eq!(bench.tool_arguments()["error_code"], "invalid_arguments", "{begin}");
         }
     }
     assert_eq!(bench.service.connections(), 0, "nothing of it goes further");
@@ -98,7 +98,7 @@ async fn service_text_cannot_end_stream() {
     for stream in [false, true] {
         bench.upstream.next(call(stream, r#"{"what":"x"}"#));
         let reply = bench.ask(stream).await;
-        assert_eq!(bench.told()["text"], said, "the model reads it as it is");
+        assert_eq!(bench.tool_arguments()["text"], said, "the model reads it as it is");
         if stream {
             assert_eq!(reply.said(), "Done.[stop][DONE]", "{}", reply.text());
             let shown = reply.text().lines().filter(|it| it.starts_with(": tool-result")).count();

@@ -189,7 +189,7 @@ impl Bench {
     }
 
     async fn post(&self, caller: Caller, headers: &[(&str, &str)], body: &Value) -> Reply {
-        self.gateway.send(posted(caller, headers, body)).await
+        self.gateway.send(post_bytes(caller, headers, body)).await
     }
 
     /// A session with this context.
@@ -201,7 +201,7 @@ impl Bench {
     }
 }
 
-fn posted(caller: Caller, headers: &[(&str, &str)], body: &Value) -> Vec<u8> {
+fn post_bytes(caller: Caller, headers: &[(&str, &str)], body: &Value) -> Vec<u8> {
     let headers = [&[("Content-Type", "application/json")], headers].concat();
     request("POST", caller.path(), &headers, body.to_string().as_bytes())
 }
@@ -277,7 +277,7 @@ fn theirs(caller: Caller, name: &str) -> Value {
     }
 }
 
-fn shown(caller: Caller, names: &str) -> String {
+fn definition(caller: Caller, names: &str) -> String {
     let word = match caller {
         Caller::Chat => "tool_calls",
         Caller::Responses => "completed",
@@ -295,7 +295,7 @@ async fn caller_tools_are_returned_to_caller() {
             bench.upstream.next(spoken.turn(stream, "", &[weather]));
             let ask = caller.ask(stream, "Hi", &json!({ "tools": [theirs(caller, "weather")] }));
             let reply = bench.post(caller, &[], &ask).await;
-            assert_eq!(caller.heard(stream, &reply), shown(caller, "(weather)"), "{spoken:?}");
+            assert_eq!(caller.heard(stream, &reply), definition(caller, "(weather)"), "{spoken:?}");
         }
     }
 }
@@ -309,7 +309,7 @@ async fn mixed_tool_turn_is_returned_to_caller() {
             bench.upstream.next(spoken.turn(stream, "", &[search(), weather]));
             let ask = caller.ask(stream, "Hi", &json!({ "tools": [theirs(caller, "weather")] }));
             let reply = bench.post(caller, &[("x-gateway-tools", "semantic_search")], &ask).await;
-            let both = shown(caller, "(semantic_search)(weather)");
+            let both = definition(caller, "(semantic_search)(weather)");
             assert_eq!(caller.heard(stream, &reply), both, "{spoken:?}");
         }
         assert!(bench.platform.semantic_search.asked().is_empty(), "none of them was run");
@@ -321,7 +321,7 @@ async fn gateway_tool_described_by_caller_is_run() {
     let bench = Bench::start(Spoken::Chat).await;
     for (headers, heard, asked) in [
         (&[][..], finished(Caller::Chat), 1),
-        (&[("x-gateway-tools", "off")][..], shown(Caller::Chat, "(semantic_search)"), 0),
+        (&[("x-gateway-tools", "off")][..], definition(Caller::Chat, "(semantic_search)"), 0),
     ] {
         let before = bench.platform.semantic_search.asked().len();
         bench.upstream.next(Spoken::Chat.turn(false, "", &[search()]));
@@ -353,7 +353,7 @@ async fn caller_tool_named_like_gateway_tool_is_not_run() {
         assert_eq!(Caller::Chat.heard(false, &reply), expected, "{description}");
     };
     check(&known["description"], finished(Caller::Chat)).await;
-    check(&json!("Says it once more."), shown(Caller::Chat, "(echo)")).await;
+    check(&json!("Says it once more."), definition(Caller::Chat, "(echo)")).await;
 }
 
 /// The names of the tools that the upstream was shown for a request with `headers`.
@@ -407,7 +407,10 @@ async fn tool_rounds_are_limited_and_usage_is_summed() {
         let ask = if stream { ask } else { Caller::Chat.ask(false, "Hi", &json!({})) };
         let headers = [("x-gateway-tools", "semantic_search")];
         let reply = bench.post(Caller::Chat, &headers, &ask).await;
-        assert_eq!(Caller::Chat.heard(stream, &reply), shown(Caller::Chat, "(semantic_search)"));
+        assert_eq!(
+            Caller::Chat.heard(stream, &reply),
+            definition(Caller::Chat, "(semantic_search)")
+        );
         assert_eq!(bench.upstream.exchanges().len(), 9);
         assert_eq!(bench.upstream.last().json()["tool_choice"], "none");
         let usage = if stream {
@@ -458,7 +461,7 @@ async fn disconnect_cancels_running_tool() {
         bench.upstream.next(Spoken::Chat.turn(stream, "", &[review]));
         let mut raw: Raw = bench.gateway.connect().await;
         let ask = Caller::Chat.ask(stream, "Hi", &json!({}));
-        raw.send(posted(Caller::Chat, &[("x-gateway-tools", "review_code")], &ask)).await;
+        raw.send(post_bytes(Caller::Chat, &[("x-gateway-tools", "review_code")], &ask)).await;
         slow.arrived(before + 1).await;
         drop(raw);
         slow.ended().await;

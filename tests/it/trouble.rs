@@ -182,7 +182,7 @@ async fn recovered_store_causes_no_errors() {
 }
 
 /// Returns the results of sequential requests, and the longest duration.
-async fn told(gateway: &Gateway, bytes: &[u8], count: usize) -> (Vec<String>, Duration) {
+async fn replies(gateway: &Gateway, bytes: &[u8], count: usize) -> (Vec<String>, Duration) {
     let (mut raw, mut told, mut took) = (gateway.connect().await, Vec::new(), Vec::new());
     for _ in 0..count {
         let began = Instant::now();
@@ -216,8 +216,8 @@ async fn provider_crash_fails_few_requests() {
     }
     let body = openai::ask("lab/m", Value::Null);
     let asking = request("POST", "/v1/chat/completions", &[], body.as_bytes());
-    let (_, probe) = told(&gateway, &request("GET", "/health", &[], b""), 100).await;
-    let (refused, refusal) = told(&gateway, &asking, 100).await;
+    let (_, probe) = replies(&gateway, &request("GET", "/health", &[], b""), 100).await;
+    let (refused, refusal) = replies(&gateway, &asking, 100).await;
     let calls = upstream.exchanges().len() - served;
     // At most one trial for each second.
     let trials = usize::try_from(began.elapsed().as_secs()).unwrap() + 1;

@@ -62,7 +62,7 @@ fn create(model: &str, text: &str) -> Value {
 }
 
 /// The text of a response, and how it ended.
-fn said(frames: &[Value]) -> String {
+fn frames_text(frames: &[Value]) -> String {
     let deltas = frames.iter().filter(|it| it["type"] == "response.output_text.delta");
     let text: String = deltas.map(|it| it["delta"].as_str().unwrap()).collect();
     format!("{text}[{}]", frames.last().unwrap()["type"].as_str().unwrap())
@@ -84,7 +84,7 @@ async fn connection_serves_several_responses_over_every_upstream() {
             upstream.next(dialect.says(&Speech::text(&["Hel", "lo."]), true));
             socket.send(&create("lab/m", text)).await;
             let frames = socket.response().await;
-            assert_eq!(said(&frames), "Hello.[response.completed]", "{}", dialect.name());
+            assert_eq!(frames_text(&frames), "Hello.[response.completed]", "{}", dialect.name());
             assert_eq!(frames[0]["type"], "response.created");
             assert!(upstream.last().text().contains(text));
         }
@@ -103,7 +103,7 @@ async fn response_that_is_not_stored_is_continued_within_its_connection() {
     next["previous_response_id"] = id.clone();
     upstream.next(Dialect::Messages.says(&Speech::text(&["ok"]), true));
     socket.send(&next).await;
-    assert_eq!(said(&socket.response().await), "ok[response.completed]");
+    assert_eq!(frames_text(&socket.response().await), "ok[response.completed]");
     let sent = upstream.last();
     for text in ["first question", "first answer", "second question"] {
         assert!(sent.text().contains(text), "{}", sent.text());
@@ -131,7 +131,7 @@ async fn input_without_generation_is_continued() {
     let mut next = create("lab/m", "next");
     next["previous_response_id"] = frames[1]["response"]["id"].clone();
     socket.send(&next).await;
-    assert_eq!(said(&socket.response().await), "ok[response.completed]");
+    assert_eq!(frames_text(&socket.response().await), "ok[response.completed]");
     assert!(upstream.last().text().contains("warm"));
 }
 
@@ -185,7 +185,7 @@ async fn failure_is_an_error_frame_and_the_connection_stays() {
     assert_eq!(socket.next().await.unwrap()["error"]["code"], "steering_not_supported");
     upstream.next(Dialect::Chat.says(&Speech::text(&["ok"]), true));
     socket.send(&create("lab/m", "x")).await;
-    assert_eq!(said(&socket.response().await), "ok[response.completed]");
+    assert_eq!(frames_text(&socket.response().await), "ok[response.completed]");
 }
 
 #[tokio::test]
@@ -243,7 +243,7 @@ async fn handshake_needs_a_key_a_known_version_and_a_page_that_may_call() {
     let mut socket = Socket::open(&gateway, &[key]).await.unwrap();
     upstream.next(Dialect::Chat.says(&Speech::text(&["ok"]), true));
     socket.send(&create("lab/m", "x")).await;
-    assert_eq!(said(&socket.response().await), "ok[response.completed]");
+    assert_eq!(frames_text(&socket.response().await), "ok[response.completed]");
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ fn debian(shell: &Shell, name: &str, package: &str, user: &str) -> anyhow::Resul
     if program(name).is_some() {
         return Ok(());
     }
-    let installed = agreed(&format!("{name} is missing: install the Debian package {package}"))
+    let installed = confirm(&format!("{name} is missing: install the Debian package {package}"))
         .and_then(|()| apt_get(shell, package));
     installed.with_context(|| {
         format!("{user} need {name}: please install it (Debian: apt-get install {package})")
@@ -97,7 +97,7 @@ pub(crate) fn python_with(
     if can_import(shell, &python, module) {
         return Ok(python);
     }
-    agreed(&format!("make a virtual environment with {package} in {}", venv.display()))?;
+    confirm(&format!("make a virtual environment with {package} in {}", venv.display()))?;
     cmd!(shell, "python3 -m venv --clear {venv}").run().context("python3 -m venv")?;
     cmd!(shell, "{python} -m pip install --quiet --disable-pip-version-check {package}").run()?;
     Ok(python)
@@ -108,7 +108,7 @@ pub(crate) fn python_with(
 /// # Errors
 ///
 /// If the answer is not yes.
-fn agreed(proposal: &str) -> anyhow::Result<()> {
+fn confirm(proposal: &str) -> anyhow::Result<()> {
     let is_asked = env::var_os("CI").is_none() && io::stdin().is_terminal();
     if !is_asked {
         say(proposal);

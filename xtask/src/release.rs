@@ -29,7 +29,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         say(format!("release: {problem}"));
     }
     let day = cmd!(workspace.shell, "date -u +%F").quiet().read()?;
-    let released = headed(&log, &version, &day);
+    let released = released_changelog(&log, &version, &day);
     say(format!("release: v{version}, with {} changes", changes(&log).count()));
     if arguments.dry_run {
         say("release: nothing was written, committed or tagged");
@@ -107,13 +107,13 @@ fn changes(log: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The change log after a release.
-fn headed(log: &str, version: &str, day: &str) -> String {
+fn released_changelog(log: &str, version: &str, day: &str) -> String {
     log.replacen(UNRELEASED, &format!("{UNRELEASED}\n\n## [{version}] - {day}"), 1)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{changes, headed, version_in};
+    use super::{changes, released_changelog, version_in};
 
     const LOG: &str = "# Log\n\n## [Unreleased]\n\n### Added\n\n- One.\n- Two.\n\n## [0.1.0] - 2026-01-01\n\n- Old.\n";
 
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_release_leaves_nothing_unreleased() {
-        let released = headed(LOG, "0.2.0", "2026-02-03");
+        let released = released_changelog(LOG, "0.2.0", "2026-02-03");
         assert_eq!(changes(&released).count(), 0);
         assert!(released.contains("## [Unreleased]\n\n## [0.2.0] - 2026-02-03\n\n### Added"));
     }

@@ -54,7 +54,7 @@ fn checks() -> Vec<Check> {
         check(Request::get("/v1/models/no-such-model"), |reply| error(reply, 404)),
         check(Request::get("/v1/providers"), |reply| json(reply, 200).map(drop)),
         check(Request::post(CHAT, HELLO), whole),
-        check(Request::post(CHAT, HELLO_STREAMED), streamed),
+        check(Request::post(CHAT, HELLO_STREAMED), check_stream),
         check(Request::post(CHAT, NO_MESSAGES), |reply| error(reply, 400)),
         check(Request::post(CHAT, NO_MODEL), |reply| error(reply, 404)),
         check(Request::post(CHAT, "{\"model\":"), |reply| error(reply, 400)),
@@ -127,7 +127,7 @@ fn whole(reply: &Reply) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn streamed(reply: &Reply) -> anyhow::Result<()> {
+fn check_stream(reply: &Reply) -> anyhow::Result<()> {
     let kind = reply.header("content-type");
     ensure!(reply.status == 200 && kind.starts_with("text/event-stream"), "`{kind}` is no stream");
     let events: Vec<&str> =
@@ -146,7 +146,7 @@ fn streamed(reply: &Reply) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{error, not_allowed, streamed, whole};
+    use super::{check_stream, error, not_allowed, whole};
     use crate::http::Reply;
 
     type Holds = fn(&Reply) -> anyhow::Result<()>;
@@ -180,10 +180,10 @@ mod tests {
 
     #[test]
     fn a_stream_ends_properly() {
-        check(streamed, 200, SSE, &format!("{CHUNK}\n\ndata: [DONE]\n\n"), None);
-        check(streamed, 200, SSE, &format!("{CHUNK}\n\n"), Some("ends with"));
-        check(streamed, 200, SSE, "data: [DONE]\n\n", Some("the answer is"));
-        check(streamed, 200, JSON, ANSWER, Some("no stream"));
+        check(check_stream, 200, SSE, &format!("{CHUNK}\n\ndata: [DONE]\n\n"), None);
+        check(check_stream, 200, SSE, &format!("{CHUNK}\n\n"), Some("ends with"));
+        check(check_stream, 200, SSE, "data: [DONE]\n\n", Some("the answer is"));
+        check(check_stream, 200, JSON, ANSWER, Some("no stream"));
     }
 
     #[test]

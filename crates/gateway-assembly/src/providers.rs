@@ -68,7 +68,7 @@ pub(crate) fn single_models<'a>(
             builder = match pattern_prefix(pattern) {
                 Some(family) => builder.family(family, name),
                 None if is_configured(config, name, pattern) => builder,
-                None => builder.model(Arc::new(listed(&catalogue, name, pattern))),
+                None => builder.model(Arc::new(configured_model_card(&catalogue, name, pattern))),
             };
         }
     }
@@ -258,7 +258,7 @@ fn is_configured(config: &Config, provider: &str, id: &str) -> bool {
 }
 
 /// A model that its provider's settings list: as it is catalogued, else with the rules of its family.
-fn listed(catalogue: &TextCatalogue, provider: &str, id: &str) -> ModelCard {
+fn configured_model_card(catalogue: &TextCatalogue, provider: &str, id: &str) -> ModelCard {
     match catalogue.card(provider, id) {
         Some(known) => ModelCard { id: id.to_owned(), ..ModelCard::clone(&known) },
         None => ModelCard { rules: families::rules(id), ..ModelCard::new(id, provider) },

@@ -191,7 +191,7 @@ pub(super) fn read(
     env: &Environment,
     errors: &mut Vec<ConfigError>,
 ) -> Vec<ConfiguredClient> {
-    let mut clients = listed(root, env, errors);
+    let mut clients = read_entries(root, env, errors);
     let keys: AuthSection = SectionReader::read("auth".to_owned(), root.get("auth"), errors);
     for (name, key, is_weak) in keys.api_keys.into_iter().flat_map(|keys| keys.0) {
         let (tenant, models) = (name.clone(), None);
@@ -223,7 +223,11 @@ pub(super) fn read(
     clients
 }
 
-fn listed(root: &Table, env: &Environment, errors: &mut Vec<ConfigError>) -> Vec<ConfiguredClient> {
+fn read_entries(
+    root: &Table,
+    env: &Environment,
+    errors: &mut Vec<ConfigError>,
+) -> Vec<ConfiguredClient> {
     let mut clients = Vec::new();
     for (at, item) in list_entries(root, "clients", errors).iter().enumerate() {
         let path = format!("clients[{at}]");

@@ -63,7 +63,7 @@ pub fn markdown() -> String {
     table(&mut out, None, &TenantEntry::fields());
     heading(&mut out, "`[providers.NAME]`", &ProviderEntry::about());
     table(&mut out, None, &ProviderEntry::fields());
-    known(&mut out);
+    write_known_providers(&mut out);
     heading(&mut out, "`[[models]]`", &ModelEntry::about());
     table(&mut out, None, &ModelEntry::fields());
     heading(&mut out, "`[[tools]]`", &ToolEntry::about());
@@ -107,7 +107,7 @@ fn variables(section: &str, field: &SettingDescription) -> String {
     all.join(", ")
 }
 
-fn known(out: &mut String) {
+fn write_known_providers(out: &mut String) {
     out.push_str("\nKnown providers; `google` is an alias of `gemini`.\n");
     out.push_str("`LLM_GATEWAY_NAME_ENABLED` enables or disables one of them.\n");
     out.push_str("\n| Name | Kind | API key | Base URL |\n|---|---|---|---|\n");

@@ -208,7 +208,7 @@ pub(super) fn read(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<ModelEntr
 mod tests {
     use super::*;
 
-    fn known() -> ModelCard {
+    fn known_card() -> ModelCard {
         ModelEntry {
             id: Some("m".to_owned()),
             provider: Some("lab".to_owned()),
@@ -225,7 +225,7 @@ mod tests {
     fn settings_override_the_catalogue() {
         let model =
             ModelEntry { id: Some("m".to_owned()), tools: Some(false), ..ModelEntry::default() };
-        let card = model.card(Some(&known())).unwrap();
+        let card = model.card(Some(&known_card())).unwrap();
         assert_eq!((card.upstream.as_str(), card.capabilities.tools), ("m-2", Some(false)));
         assert_eq!(card.context_window, Some(1000));
     }
@@ -234,7 +234,7 @@ mod tests {
     fn card_of_another_provider_is_ignored() {
         let provider = Some("other".to_owned());
         let model = ModelEntry { id: Some("m".to_owned()), provider, ..ModelEntry::default() };
-        let card = model.card(Some(&known())).unwrap();
+        let card = model.card(Some(&known_card())).unwrap();
         assert_eq!((card.upstream.as_str(), card.context_window), ("m", None));
     }
 

@@ -92,7 +92,7 @@ pub(super) struct KnownProvider {
     pub(super) urls: &'static [&'static str],
 }
 
-const fn known(
+const fn known_provider(
     name: &'static str,
     kind: ProviderKind,
     keys: &'static [&'static str],
@@ -103,62 +103,82 @@ const fn known(
 
 /// The known providers and their variables.
 pub(super) const KNOWN: [KnownProvider; 16] = [
-    known("anthropic", ProviderKind::Anthropic, &["ANTHROPIC_API_KEY"], &["ANTHROPIC_BASE_URL"]),
-    known("openai", ProviderKind::OpenAiCompatible, &["OPENAI_API_KEY"], &["OPENAI_BASE_URL"]),
-    known(
+    known_provider(
+        "anthropic",
+        ProviderKind::Anthropic,
+        &["ANTHROPIC_API_KEY"],
+        &["ANTHROPIC_BASE_URL"],
+    ),
+    known_provider(
+        "openai",
+        ProviderKind::OpenAiCompatible,
+        &["OPENAI_API_KEY"],
+        &["OPENAI_BASE_URL"],
+    ),
+    known_provider(
         "gemini",
         ProviderKind::Gemini,
         &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
         &["GEMINI_BASE_URL", "GOOGLE_BASE_URL"],
     ),
-    known(
+    known_provider(
         "deepseek",
         ProviderKind::OpenAiCompatible,
         &["DEEPSEEK_API_KEY"],
         &["DEEPSEEK_BASE_URL"],
     ),
-    known(
+    known_provider(
         "openrouter",
         ProviderKind::OpenAiCompatible,
         &["OPENROUTER_API_KEY"],
         &["OPENROUTER_BASE_URL"],
     ),
-    known("ollama", ProviderKind::Ollama, &["OLLAMA_API_KEY"], &["OLLAMA_BASE_URL", "OLLAMA_URL"]),
-    known(
+    known_provider(
+        "ollama",
+        ProviderKind::Ollama,
+        &["OLLAMA_API_KEY"],
+        &["OLLAMA_BASE_URL", "OLLAMA_URL"],
+    ),
+    known_provider(
         "llamacpp",
         ProviderKind::OpenAiCompatible,
         &["LLAMACPP_API_KEY"],
         &["LLAMACPP_BASE_URL", "INFERENCE_SERVICE_URL"],
     ),
-    known(
+    known_provider(
         "inference",
         ProviderKind::OpenAiCompatible,
         &["INFERENCE_API_KEY"],
         &["INFERENCE_BASE_URL", "INFERENCE_SERVICE_URL"],
     ),
-    known("fake", ProviderKind::Fake, &[], &[]),
-    known("groq", ProviderKind::OpenAiCompatible, &["GROQ_API_KEY"], &["GROQ_BASE_URL"]),
-    known("mistral", ProviderKind::OpenAiCompatible, &["MISTRAL_API_KEY"], &["MISTRAL_BASE_URL"]),
-    known("xai", ProviderKind::OpenAiCompatible, &["XAI_API_KEY"], &["XAI_BASE_URL"]),
-    known(
+    known_provider("fake", ProviderKind::Fake, &[], &[]),
+    known_provider("groq", ProviderKind::OpenAiCompatible, &["GROQ_API_KEY"], &["GROQ_BASE_URL"]),
+    known_provider(
+        "mistral",
+        ProviderKind::OpenAiCompatible,
+        &["MISTRAL_API_KEY"],
+        &["MISTRAL_BASE_URL"],
+    ),
+    known_provider("xai", ProviderKind::OpenAiCompatible, &["XAI_API_KEY"], &["XAI_BASE_URL"]),
+    known_provider(
         "perplexity",
         ProviderKind::OpenAiCompatible,
         &["PERPLEXITY_API_KEY"],
         &["PERPLEXITY_BASE_URL"],
     ),
-    known(
+    known_provider(
         "together",
         ProviderKind::OpenAiCompatible,
         &["TOGETHER_API_KEY"],
         &["TOGETHER_BASE_URL"],
     ),
-    known(
+    known_provider(
         "fireworks",
         ProviderKind::OpenAiCompatible,
         &["FIREWORKS_API_KEY"],
         &["FIREWORKS_BASE_URL"],
     ),
-    known(
+    known_provider(
         "cerebras",
         ProviderKind::OpenAiCompatible,
         &["CEREBRAS_API_KEY"],

@@ -88,7 +88,7 @@ impl SettingType for RouteTarget {
 
 /// Reads `[[routes]]`, and `[fallbacks]`, which are routes that begin with their own name.
 pub(super) fn read(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<RouteEntry> {
-    let mut routes = listed(root, errors);
+    let mut routes = read_routes(root, errors);
     routes.extend(fallbacks(root, errors));
     for (at, route) in routes.iter().enumerate() {
         let name = route.model.as_deref().unwrap_or_default();
@@ -103,7 +103,7 @@ pub(super) fn read(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<RouteEntr
     routes
 }
 
-fn listed(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<RouteEntry> {
+fn read_routes(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<RouteEntry> {
     let mut routes = Vec::new();
     for (at, item) in list_entries(root, "routes", errors).iter().enumerate() {
         let path = format!("routes[{at}]");

@@ -93,7 +93,7 @@ impl<'a> SectionReader<'a> {
 
     /// Reads a setting, or returns its default.
     pub(super) fn field<T: SettingType>(&mut self, name: &str, default: T) -> T {
-        let Some(node) = self.written(name) else { return default };
+        let Some(node) = self.configured_value(name) else { return default };
         T::read(node).unwrap_or_else(|| {
             self.refuse::<T>(name, node, &T::expects());
             default
@@ -107,7 +107,7 @@ impl<'a> SectionReader<'a> {
         default: T,
         range: &RangeInclusive<T>,
     ) -> T {
-        let Some(node) = self.written(name) else { return default };
+        let Some(node) = self.configured_value(name) else { return default };
         T::read(node).filter(|value| range.contains(value)).unwrap_or_else(|| {
             self.refuse::<T>(name, node, &expects_within(range));
             default
@@ -115,7 +115,7 @@ impl<'a> SectionReader<'a> {
     }
 
     /// Returns the written value of a setting. Reports references to variables.
-    fn written(&mut self, name: &str) -> Option<&'a ConfigValue> {
+    fn configured_value(&mut self, name: &str) -> Option<&'a ConfigValue> {
         let node = self.table.and_then(|table| table.get(name))?;
         if node.text().is_some_and(str::is_empty) {
             return None;

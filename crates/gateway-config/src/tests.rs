@@ -6,7 +6,7 @@ fn parse(file: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigErrors>
 }
 
 /// The value of `key`, as `gateway-server config` shows it, or the problems.
-fn shown(file: &str, variables: &[(&str, &str)], key: &str) -> String {
+fn displayed_setting(file: &str, variables: &[(&str, &str)], key: &str) -> String {
     let config = match parse(file, variables) {
         Ok(config) => config.show(),
         Err(errors) => return errors.to_string(),
@@ -20,7 +20,7 @@ fn shown(file: &str, variables: &[(&str, &str)], key: &str) -> String {
 
 #[track_caller]
 fn check(file: &str, variables: &[(&str, &str)], key: &str, expected: &str) {
-    assert_eq!(shown(file, variables, key), expected);
+    assert_eq!(displayed_setting(file, variables, key), expected);
 }
 
 /// Checks that the lines begin so, in this order, each behind the location of the wrong value.
@@ -36,7 +36,7 @@ fn refused_at(file: &str, variables: &[(&str, &str)], expected: &[&str]) {
 
 /// The same, whatever the locations are.
 #[track_caller]
-fn refused(file: &str, variables: &[(&str, &str)], expected: &[&str]) {
+fn assert_refused(file: &str, variables: &[(&str, &str)], expected: &[&str]) {
     let errors = parse(file, variables).unwrap_err();
     let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(lines.len(), expected.len(), "{lines:#?}");
@@ -121,14 +121,18 @@ fn custom_provider_needs_base_url() {
     );
     assert_eq!(lab.headers["X-Team"].value(), "a");
     assert_eq!(config.providers["lab"].kind_of("anthropic"), ProviderKind::Anthropic);
-    refused("[providers.lab]\nmodels = []", &[], &["providers.lab.base_url: is needed"]);
-    refused(
+    assert_refused("[providers.lab]\nmodels = []", &[], &["providers.lab.base_url: is needed"]);
+    assert_refused(
         "[providers.google]\n[providers.gemini]",
         &[],
         &["providers.google: `gemini` is configured twice"],
     );
-    refused("[providers.openai]\nquirks = \"x\"", &[], &["providers.openai.quirks"]);
-    refused("[providers.openai.headers]\n\"a b\" = \"x\"", &[], &["providers.openai.headers"]);
+    assert_refused("[providers.openai]\nquirks = \"x\"", &[], &["providers.openai.quirks"]);
+    assert_refused(
+        "[providers.openai.headers]\n\"a b\" = \"x\"",
+        &[],
+        &["providers.openai.headers"],
+    );
 }
 
 #[test]
@@ -137,7 +141,7 @@ fn api_key_env_reads_any_variable() {
     let config = parse(file, &[("MY_KEY", "k")]).unwrap();
     let key = config.providers["openai"].api_key.as_ref().unwrap();
     assert_eq!(key.expose_secret(), "k");
-    refused(file, &[], &["providers.openai.api_key_env"]);
+    assert_refused(file, &[], &["providers.openai.api_key_env"]);
 }
 
 #[test]
@@ -167,7 +171,7 @@ fn every_error_is_reported_with_location_value_and_remedy() {
 
 #[test]
 fn syntax_error_does_not_hide_wrong_variables() {
-    refused("[server", &[("LLM_GATEWAY_PORT", "x")], &["invalid TOML: ", "server.port: "]);
+    assert_refused("[server", &[("LLM_GATEWAY_PORT", "x")], &["invalid TOML: ", "server.port: "]);
 }
 
 #[test]
@@ -206,18 +210,18 @@ const K4: &str = "k4-0123456789abcdef0123456789abcdef";
 fn secret_that_can_be_guessed_is_refused() {
     let weak = "can be guessed: it needs at least 128 random bits";
     let key = format!("clients[0].key: {weak}");
-    refused("[[clients]]\nname = \"a\"\nkey = \"x\"", &[], &[&key]);
+    assert_refused("[[clients]]\nname = \"a\"\nkey = \"x\"", &[], &[&key]);
     let token = format!("admin.token: {weak}");
-    refused("[admin]\ntoken = \"secret\"", &[], &[&token]);
-    refused("", &[("LLM_GATEWAY_API_KEYS", "a:k")], &["auth.api_keys: "]);
+    assert_refused("[admin]\ntoken = \"secret\"", &[], &[&token]);
+    assert_refused("", &[("LLM_GATEWAY_API_KEYS", "a:k")], &["auth.api_keys: "]);
 }
 
 #[test]
 fn public_address_needs_keys_or_auth_off() {
     let host = "LLM_GATEWAY_HOST";
-    refused("", &[(host, "0.0.0.0")], &["server.host: without keys"]);
-    refused("", &[(host, "::")], &["server.host: without keys"]);
-    refused("", &[("LLM_GATEWAY_AUTH", "on")], &["server.auth: callers need"]);
+    assert_refused("", &[(host, "0.0.0.0")], &["server.host: without keys"]);
+    assert_refused("", &[(host, "::")], &["server.host: without keys"]);
+    assert_refused("", &[("LLM_GATEWAY_AUTH", "on")], &["server.auth: callers need"]);
     let needs_keys = |variables: &[(&str, &str)]| parse("", variables).unwrap().needs_keys();
     assert!(!needs_keys(&[]));
     assert!(!needs_keys(&[(host, "0.0.0.0"), ("LLM_GATEWAY_AUTH", "off")]));
@@ -245,12 +249,16 @@ fn client_entry_without_single_key_is_refused() {
             ("default", "default", hash(K4))
         ]
     );
-    refused(file, &[], &["clients[1].key_env: the variable B_KEY holds no key"]);
-    refused("[[clients]]\nkey = \"k\"", &[], &["clients[0].name: is needed"]);
-    refused("[[clients]]\nname = \"a\"", &[], &["clients[0].key: set exactly one"]);
-    refused("[[clients]]\nname = \"a\"\nkey = \"k\"\nkey_env = \"X\"", &[], &["clients[0].key"]);
-    refused("[[clients]]\nname = \"a\"\nkye = \"k\"", &[], &["clients[0].kye"]);
-    refused(file, &[("B_KEY", K1)], &["clients: `a` and `b` have the same key"]);
+    assert_refused(file, &[], &["clients[1].key_env: the variable B_KEY holds no key"]);
+    assert_refused("[[clients]]\nkey = \"k\"", &[], &["clients[0].name: is needed"]);
+    assert_refused("[[clients]]\nname = \"a\"", &[], &["clients[0].key: set exactly one"]);
+    assert_refused(
+        "[[clients]]\nname = \"a\"\nkey = \"k\"\nkey_env = \"X\"",
+        &[],
+        &["clients[0].key"],
+    );
+    assert_refused("[[clients]]\nname = \"a\"\nkye = \"k\"", &[], &["clients[0].kye"]);
+    assert_refused(file, &[("B_KEY", K1)], &["clients: `a` and `b` have the same key"]);
 }
 
 #[test]
@@ -258,7 +266,7 @@ fn key_hash_equals_sha256sum() {
     let digits = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
     let file = format!("[[clients]]\nname = \"a\"\nkey_sha256 = \"{digits}\"");
     assert_eq!(parse(&file, &[]).unwrap().clients[0].key, hash("foo"));
-    refused(&file.replace("2c", "+c"), &[], &["clients[0].key_sha256"]);
+    assert_refused(&file.replace("2c", "+c"), &[], &["clients[0].key_sha256"]);
 }
 
 #[test]
@@ -268,17 +276,17 @@ fn configured_model_extends_the_catalogue() {
     let card = parse(file, &[]).unwrap().models[0].card(None).unwrap();
     assert_eq!(card.prices.periods()[0].price.rates.input, 2_500_000_000);
     assert_eq!(card.api, Some(gateway_core::Dialect::Responses));
-    refused("[[models]]\nid = \"m\"\nprovider = \"nobody\"", &[], &["models[0].provider"]);
-    refused("[[models]]\nid = \"m\"\nprice = { input = 1 }", &[], &["models[0].price"]);
-    refused("[[models]]", &[], &["models[0].id"]);
-    refused("[models]", &[], &["models: expected a list"]);
+    assert_refused("[[models]]\nid = \"m\"\nprovider = \"nobody\"", &[], &["models[0].provider"]);
+    assert_refused("[[models]]\nid = \"m\"\nprice = { input = 1 }", &[], &["models[0].price"]);
+    assert_refused("[[models]]", &[], &["models[0].id"]);
+    assert_refused("[models]", &[], &["models: expected a list"]);
 }
 
 #[test]
 fn unknown_provider_and_circular_alias_are_refused() {
     let default = [("DEFAULT_PROVIDER", "nobody")];
-    refused("", &default, &["routing.default_provider: there is no"]);
-    refused("[aliases]\na = \"b\"\nb = \"A\"", &[], &["aliases.a", "aliases.b"]);
+    assert_refused("", &default, &["routing.default_provider: there is no"]);
+    assert_refused("[aliases]\na = \"b\"\nb = \"A\"", &[], &["aliases.a", "aliases.b"]);
     let aliases = parse("[aliases]\nBest = \"fast\"\nfast = \"gpt-5-mini\"", &[]).unwrap().aliases;
     assert_eq!(aliases["best"], "fast");
 }
@@ -286,14 +294,14 @@ fn unknown_provider_and_circular_alias_are_refused() {
 #[test]
 fn own_address_as_base_url_is_refused() {
     for url in ["http://localhost:8080/v1", "http://127.0.0.1:8080", "http://[::1]:8080"] {
-        refused("", &[("OPENAI_BASE_URL", url)], &["providers.openai.base_url"]);
+        assert_refused("", &[("OPENAI_BASE_URL", url)], &["providers.openai.base_url"]);
     }
     assert!(parse("", &[("OPENAI_BASE_URL", "http://localhost:8081/v1")]).is_ok());
 }
 
 #[test]
 fn inner_timeout_must_not_exceed_outer_timeout() {
-    refused("[timeouts]\ntotal = 10", &[], &["timeouts.first_byte"]);
+    assert_refused("[timeouts]\ntotal = 10", &[], &["timeouts.first_byte"]);
 }
 
 #[test]
@@ -324,21 +332,25 @@ fn missing_file_is_an_error_only_if_named() {
 
 #[test]
 fn similar_or_misplaced_names_are_suggested() {
-    refused("port = 80", &[], &["port: unknown section; did you mean `server.port`?"]);
-    refused(
+    assert_refused("port = 80", &[], &["port: unknown section; did you mean `server.port`?"]);
+    assert_refused(
         "[server]\nlevel = \"info\"",
         &[],
         &["server.level: unknown setting; did you mean `log.level`?"],
     );
-    refused(
+    assert_refused(
         "[log]\nlevel = \"inof\"",
         &[],
         &[
             "log.level: expected `error`, `warn`, `info`, `debug`, `trace`; found `inof`; did you mean `info`?",
         ],
     );
-    refused("[console]\nxyz = 1", &[], &["console.xyz: unknown setting; known settings: enabled"]);
-    refused(
+    assert_refused(
+        "[console]\nxyz = 1",
+        &[],
+        &["console.xyz: unknown setting; known settings: enabled"],
+    );
+    assert_refused(
         "",
         &[("DEFAULT_PROVIDER", "opnai")],
         &["routing.default_provider: there is no provider `opnai`; did you mean `openai`?"],
@@ -352,13 +364,13 @@ fn references_to_variables_are_refused_with_the_setting_to_use() {
     {
         let expected = "providers.openai.api_key: references to variables such as `MY_KEY` are not \
                         expanded; write `api_key_env = \"MY_KEY\"`";
-        refused(&provider(&format!("api_key = \"{reference}\"")), &[], &[expected]);
+        assert_refused(&provider(&format!("api_key = \"{reference}\"")), &[], &[expected]);
     }
     let expected = "providers.openai.base_url: references to variables such as `URL_X` are not \
                     expanded; write the value itself, or set the variable LLM_GATEWAY_PROVIDERS__OPENAI__BASE_URL";
-    refused(&provider("base_url = \"${URL_X}\""), &[], &[expected]);
+    assert_refused(&provider("base_url = \"${URL_X}\""), &[], &[expected]);
     let expected = "clients[0].key: references to variables such as `K1` are not expanded; write `key_env = \"K1\"`";
-    refused("[[clients]]\nname = \"a\"\nkey = \"os.environ/K1\"", &[], &[expected]);
+    assert_refused("[[clients]]\nname = \"a\"\nkey = \"os.environ/K1\"", &[], &[expected]);
     assert!(parse(&provider("api_key = \"$ecret\""), &[]).is_ok());
 }
 
@@ -366,20 +378,28 @@ fn references_to_variables_are_refused_with_the_setting_to_use() {
 fn limit_of_zero_is_refused() {
     let client = |limits: &str| format!("[[clients]]\nname = \"a\"\nkey = \"{K1}\"\n{limits}");
     let expected = "clients[0].requests_per_minute: expected a whole number, from 1 to 1000000000000; found `0`";
-    refused(&client("requests_per_minute = 0"), &[], &[expected]);
+    assert_refused(&client("requests_per_minute = 0"), &[], &[expected]);
     let limits = "model_limits = [{ model = \"m\", tokens_per_minute = 0 }]";
-    refused(&client(limits), &[], &["clients[0].model_limits[0].tokens_per_minute: expected"]);
-    refused(
+    assert_refused(
+        &client(limits),
+        &[],
+        &["clients[0].model_limits[0].tokens_per_minute: expected"],
+    );
+    assert_refused(
         &client("model_limits = [{ burst = 1 }]"),
         &[],
         &["clients[0].model_limits[0].model: is needed"],
     );
-    refused(&client("burst = 5"), &[], &["clients: `burst` of client `a` has no effect"]);
+    assert_refused(&client("burst = 5"), &[], &["clients: `burst` of client `a` has no effect"]);
 }
 
 #[test]
 fn listeners_on_the_same_port_are_refused() {
-    refused("[server]\nhealth_port = 8080", &[], &["server.health_port: `8080` is the port"]);
+    assert_refused(
+        "[server]\nhealth_port = 8080",
+        &[],
+        &["server.health_port: `8080` is the port"],
+    );
     let admin = format!("[admin]\nlisten = \"127.0.0.1:8080\"\ntoken = \"{K1}\"");
-    refused(&admin, &[], &["admin.listen: the port is already used"]);
+    assert_refused(&admin, &[], &["admin.listen: the port is already used"]);
 }

@@ -93,7 +93,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// The names after `begin`, up to a quotation mark.
-    fn named<'a>(text: &'a str, begin: &'a str) -> impl Iterator<Item = &'a str> {
+    fn names_after<'a>(text: &'a str, begin: &'a str) -> impl Iterator<Item = &'a str> {
         text.split(begin).skip(1).filter_map(|rest| rest.split('"').next())
     }
 
@@ -103,9 +103,9 @@ mod tests {
         let known: BTreeSet<_> = files.iter().map(|(name, ..)| *name).collect();
         let mut asked = BTreeSet::from([files[0].0]);
         for (_, _, text) in files {
-            asked.extend(named(text, "from \"./"));
+            asked.extend(names_after(text, "from \"./"));
             for begin in ["href=\"", "src=\""] {
-                asked.extend(named(text, begin).filter_map(|it| it.strip_prefix(folder)));
+                asked.extend(names_after(text, begin).filter_map(|it| it.strip_prefix(folder)));
             }
         }
         assert_eq!(asked, known);

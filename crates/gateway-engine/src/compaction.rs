@@ -55,7 +55,7 @@ impl ProviderLayer for CompactionLayer {
 fn summarizing(request: &ChatRequest) -> ChatRequest {
     let mut summarizing = ChatRequest {
         model: request.model.clone(),
-        messages: request.messages.iter().filter_map(told).collect(),
+        messages: request.messages.iter().filter_map(message_to_keep).collect(),
         stream: request.stream,
         stream_usage: request.stream_usage,
         ..ChatRequest::default()
@@ -67,7 +67,7 @@ fn summarizing(request: &ChatRequest) -> ChatRequest {
 }
 
 /// Returns `message` with calls, results and reasoning converted to text.
-fn told(message: &Message) -> Option<Message> {
+fn message_to_keep(message: &Message) -> Option<Message> {
     let parts: Vec<Part> = message.parts.iter().filter_map(told_part).collect();
     let role = if message.role == Role::Tool { Role::User } else { message.role };
     (!parts.is_empty()).then(|| Message { role, parts, name: message.name.clone() })

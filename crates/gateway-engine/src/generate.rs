@@ -317,7 +317,7 @@ impl ComposedRequest {
         let keep_alive = context.engine.settings.keep_alive;
         let follow = context.stream.then_some(keep_alive);
         let client = Arc::clone(&context.head.client);
-        let work = Box::pin(accounted(client, provider, request, accounting));
+        let work = Box::pin(start_accounted_stream(client, provider, request, accounting));
         let body = match admitted.start(work, follow) {
             BackgroundReply::Queued(object) => ResponseBody::Whole(object.into()),
             BackgroundReply::Followed(events) => ResponseBody::Events(events),
@@ -373,7 +373,7 @@ impl ComposedRequest {
 }
 
 /// The chunks of a response that accounts for itself.
-async fn accounted(
+async fn start_accounted_stream(
     client: Arc<Client>,
     provider: Arc<dyn Provider>,
     request: ProviderRequest,

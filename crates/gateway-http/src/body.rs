@@ -57,7 +57,7 @@ where
     F: FnOnce() -> Result<Option<BodyPermit>, LimitError>,
 {
     check_type(headers, body.is_end_stream())?;
-    let announced = announced(headers).unwrap_or(0);
+    let announced = content_length(headers).unwrap_or(0);
     if announced > limits.max_bytes {
         return Err(too_large(limits.max_bytes).into());
     }
@@ -81,7 +81,7 @@ where
 {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(broken)?;
+        let frame = frame.map_err(body_error)?;
         // Trailers of a request are not believed.
         let Ok(chunk) = frame.into_data() else { continue };
         let length = whole.len() + chunk.len();
@@ -154,7 +154,7 @@ fn no_memory() -> GatewayError {
 }
 
 /// The server may know better than the parser why there is no more: a caller that is too slow.
-fn broken(error: BoxError) -> GatewayError {
+fn body_error(error: BoxError) -> GatewayError {
     error.downcast::<GatewayError>().map_or_else(
         |error| {
             GatewayError::new(ErrorKind::InvalidRequest, "the request body is incomplete")
@@ -165,7 +165,7 @@ fn broken(error: BoxError) -> GatewayError {
     )
 }
 
-fn announced(headers: &HeaderMap) -> Option<usize> {
+fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

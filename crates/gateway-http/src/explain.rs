@@ -34,7 +34,7 @@ pub(crate) async fn explain(
     let body = service.read_body(&head.headers, body, sender).await?;
     let inbound = InboundRequest { head: request_head, permit: None, body };
     let explained = service.engine.explain(dialect, inbound).await?;
-    Ok(reply::json(StatusCode::OK, &written(&explained, path, &client)))
+    Ok(reply::json(StatusCode::OK, &explanation_json(&explained, path, &client)))
 }
 
 /// Returns the endpoint in the query, such as `path=/v1/messages`; chat completions by default.
@@ -46,7 +46,7 @@ fn endpoint(query: &QueryParams) -> Result<(&'static str, &'static dyn InboundDi
         .ok_or_else(|| GatewayError::invalid("path", "`path` must be the path of a model endpoint"))
 }
 
-fn written(explained: &Explanation, path: &str, client: &str) -> Value {
+fn explanation_json(explained: &Explanation, path: &str, client: &str) -> Value {
     let targets = &explained.targets;
     // The first available target is asked; what it refuses is the caller's answer.
     let first = targets.iter().position(|it| it.planned.unavailable.is_none());

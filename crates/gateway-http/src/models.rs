@@ -19,7 +19,7 @@ pub(crate) fn list(
     headers: &HeaderMap,
     query: Option<&str>,
 ) -> Result<Response<reply::Body>> {
-    let models = listed(service, client);
+    let models = usable_models(service, client);
     if is_for_anthropic(headers) {
         let page = Page::read(&QueryParams::parse(query))?.of(&models)?;
         return Ok(reply::json(StatusCode::OK, &page));
@@ -60,7 +60,7 @@ struct Model {
 }
 
 /// Returns every model and alias that `client` can request, by name.
-fn listed(service: &HttpService, client: &Client) -> BTreeMap<String, Model> {
+fn usable_models(service: &HttpService, client: &Client) -> BTreeMap<String, Model> {
     let (directory, routes) = (&service.engine.directory, service.engine.directory.routes());
     let mut models = BTreeMap::new();
     service.engine.local_models.want();

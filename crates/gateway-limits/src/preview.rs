@@ -82,7 +82,7 @@ impl Limiter {
             let is_known = inner.accounts.exchange(account, Renewal::Look(&charges)).await.is_ok();
             drop(turn);
             let left = account.state().left(&charges, Instant::now());
-            let statuses = asked(&charges).zip(&left).map(|(asked, left)| LimitStatus {
+            let statuses = probes(&charges).zip(&left).map(|(asked, left)| LimitStatus {
                 is_of_tenant: party.is_tenant,
                 ..status(asked, left, is_known)
             });
@@ -99,7 +99,7 @@ impl Limiter {
 }
 
 /// The limits of `charges`, in the order of [`AccountState::left`](crate::account::AccountState).
-fn asked(charges: &Charges) -> impl Iterator<Item = LimitProbe> {
+fn probes(charges: &Charges) -> impl Iterator<Item = LimitProbe> {
     let rates = charges.rates.iter().map(|charge| {
         let of = match charge.kind {
             LimitKind::Requests => LimitScope::Requests(charge.rate.per_minute()),

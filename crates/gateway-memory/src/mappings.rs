@@ -8,11 +8,11 @@ use std::ops::Range;
 /// Constants with addresses in them, which the loader has written, lie behind the code in a mapping
 /// of their own.
 pub(crate) fn unwritten_of(program: &str, maps: &str) -> Vec<Range<usize>> {
-    maps.lines().filter_map(|line| unwritten(program, line)).collect()
+    maps.lines().filter_map(|line| unwritten_range(program, line)).collect()
 }
 
 /// Parses `start-end permissions offset device inode   path`.
-fn unwritten(program: &str, line: &str) -> Option<Range<usize>> {
+fn unwritten_range(program: &str, line: &str) -> Option<Range<usize>> {
     let (addresses, rest) = line.split_once(' ')?;
     let (permissions, rest) = rest.split_once(' ')?;
     let (offset, rest) = rest.split_once(' ')?;

@@ -83,7 +83,7 @@ impl Stream for ResponseStream {
                     Some(this.close(Chunk::default()))
                 }
                 Poll::Ready(Some(Ok(data))) => this.take(data),
-                Poll::Ready(Some(Err(error))) => this.broken(error),
+                Poll::Ready(Some(Err(error))) => this.fail(error),
                 Poll::Ready(None) => Some(this.ended()),
             };
             if let Some(frame) = frame {
@@ -122,7 +122,7 @@ impl ResponseStream {
     }
 
     /// After the finish nothing is missing; half an event is nothing.
-    fn broken(&mut self, error: BodyError) -> Option<Chunk> {
+    fn fail(&mut self, error: BodyError) -> Option<Chunk> {
         if self.reader.is_complete() || self.reader.is_finished() {
             return Some(self.close(Chunk::default()));
         }

@@ -24,12 +24,12 @@ fn acme() -> Tenant {
     Tenant::new("acme").unwrap()
 }
 
-fn said(role: Role, text: &str) -> Vec<Message> {
+fn message_of(role: Role, text: &str) -> Vec<Message> {
     vec![Message::text(role, text)]
 }
 
-fn delivered(asked: &str, answered: &str) -> TurnResult {
-    let (asked, answered) = (said(Role::User, asked), said(Role::Assistant, answered));
+fn turn_result(asked: &str, answered: &str) -> TurnResult {
+    let (asked, answered) = (message_of(Role::User, asked), message_of(Role::Assistant, answered));
     TurnResult { asked, answered, ..TurnResult::default() }
 }
 
@@ -50,11 +50,11 @@ async fn second_turn_sees_first_turn() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
-    assert_eq!(sessions.commit_turn(&open, &delivered("one", "1")).await.unwrap(), 1);
-    assert_eq!(sessions.commit_turn(&open, &delivered("one", "1")).await.unwrap(), 1, "once");
+    assert_eq!(sessions.commit_turn(&open, &turn_result("one", "1")).await.unwrap(), 1);
+    assert_eq!(sessions.commit_turn(&open, &turn_result("one", "1")).await.unwrap(), 1, "once");
     sessions.release_turn(&open).await.unwrap();
     let open = sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await.unwrap();
-    let joined = open.join(said(Role::User, "two"));
+    let joined = open.join(message_of(Role::User, "two"));
     let texts: Vec<_> = joined.messages().map(Message::plain_text).collect();
     assert_eq!(texts, ["one", "1", "two"]);
 }
@@ -73,7 +73,7 @@ async fn concurrent_turn_is_rejected() {
     let waiting = sessions.begin_turn(&tenant, &id, "t2", OnConflict::Wait(MINUTE));
     let ending = async {
         time::sleep(Duration::from_secs(5)).await;
-        end(&sessions, &open, &delivered("one", "1")).await;
+        end(&sessions, &open, &turn_result("one", "1")).await;
     };
     let (second, ()) = tokio::join!(waiting, ending);
     let second = second.unwrap();
@@ -89,8 +89,8 @@ async fn stale_turn_is_rejected() {
     let slow = sessions.begin_turn(&acme(), &id, "slow", OnConflict::Refuse).await.unwrap();
     time::sleep(Rules::default().lease).await;
     let fast = sessions.begin_turn(&acme(), &id, "fast", OnConflict::Refuse).await.unwrap();
-    sessions.commit_turn(&fast, &delivered("two", "2")).await.unwrap();
-    let late = sessions.commit_turn(&slow, &delivered("one", "1")).await;
+    sessions.commit_turn(&fast, &turn_result("two", "2")).await.unwrap();
+    let late = sessions.commit_turn(&slow, &turn_result("one", "1")).await;
     check_error(late, ErrorKind::Conflict, "version_conflict");
 }
 
@@ -99,21 +99,25 @@ async fn taxonomy_is_stored_in_session() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
-    let asked = said(Role::User, "use the Security taxonomy");
+    let asked = message_of(Role::User, "use the Security taxonomy");
     let (holds, taxonomy) = open.taxonomy(&TaxonomyTable::default(), &asked);
     assert_eq!(holds.as_deref(), Some("Security_taxonomy"));
     let patch = BTreeMap::from([("mine".to_owned(), Some(Json::of(&1)))]);
     sessions.patch(&acme(), &id, &patch, Some(0)).await.unwrap();
-    let done = TurnResult { asked, taxonomy, ..delivered("", "ok") };
+    let done = TurnResult { asked, taxonomy, ..turn_result("", "ok") };
     end(&sessions, &open, &done).await;
     let open = sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await.unwrap();
     assert_eq!(
-        open.taxonomy(&TaxonomyTable::default(), &said(Role::User, "go on")).0.as_deref(),
+        open.taxonomy(&TaxonomyTable::default(), &message_of(Role::User, "go on")).0.as_deref(),
         Some("Security_taxonomy")
     );
     assert_eq!(open.session.context.len(), 2, "what the application said meanwhile is kept");
     assert_eq!(
-        open.taxonomy(&TaxonomyTable::default(), &said(Role::User, "use the Security taxonomy")).1,
+        open.taxonomy(
+            &TaxonomyTable::default(),
+            &message_of(Role::User, "use the Security taxonomy")
+        )
+        .1,
         None
     );
 }
@@ -157,7 +161,7 @@ async fn session_expiry_is_fixed_or_sliding() {
         let id = sessions.create(&acme(), Some(MINUTE), SessionContext::new()).await.unwrap().id;
         time::sleep(Duration::from_secs(40)).await;
         let open = sessions.begin_turn(&acme(), &id, "t", OnConflict::Refuse).await.unwrap();
-        sessions.commit_turn(&open, &delivered("one", "1")).await.unwrap();
+        sessions.commit_turn(&open, &turn_result("one", "1")).await.unwrap();
         time::sleep(Duration::from_secs(40)).await;
         let found = sessions.get(&acme(), &id, Slice::ALL).await;
         assert_eq!(found.is_ok(), lives);
@@ -176,7 +180,7 @@ async fn sliding_session_outlives_running_turn() {
         time::sleep(Duration::from_secs(50)).await;
         let open = sessions.begin_turn(&acme(), &id, "t", OnConflict::Refuse).await.unwrap();
         time::sleep(Duration::from_secs(50)).await;
-        let ended = sessions.commit_turn(&open, &delivered("one", "1")).await;
+        let ended = sessions.commit_turn(&open, &turn_result("one", "1")).await;
         assert_eq!(ended.is_ok(), kept);
     }
 }
@@ -200,7 +204,7 @@ async fn failed_turn_release_is_retried() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
-    sessions.commit_turn(&open, &delivered("one", "1")).await.unwrap();
+    sessions.commit_turn(&open, &turn_result("one", "1")).await.unwrap();
     let second = sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await;
     check_error(second, ErrorKind::Conflict, "session_busy");
     time::timeout(Duration::from_secs(1), sessions.release_later(&open)).await.unwrap();
@@ -211,9 +215,9 @@ async fn failed_turn_release_is_retried() {
 async fn repeated_turn_does_not_see_itself() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
-    let broken = TurnResult { incomplete: true, ..delivered("one", "o") };
+    let broken = TurnResult { incomplete: true, ..turn_result("one", "o") };
     for (token, said, made) in
-        [("t1", 0, broken), ("t1", 0, delivered("one", "1")), ("t2", 2, delivered("two", "2"))]
+        [("t1", 0, broken), ("t1", 0, turn_result("one", "1")), ("t2", 2, turn_result("two", "2"))]
     {
         let open = sessions.begin_turn(&acme(), &id, token, OnConflict::Refuse).await.unwrap();
         assert_eq!(open.history.messages.len(), said, "{token}");
@@ -228,7 +232,7 @@ async fn sessions_can_be_listed_and_forked() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
-    sessions.commit_turn(&open, &delivered("one", "1")).await.unwrap();
+    sessions.commit_turn(&open, &turn_result("one", "1")).await.unwrap();
     let copy = sessions.fork(&acme(), &id, Some(1), None).await.unwrap();
     assert_ne!(copy.id, id);
     let found = sessions.get(&acme(), &copy.id, Slice { from: 1, limit: 1 }).await.unwrap();

@@ -142,7 +142,7 @@ impl ToolExecutor {
             }
             Some(_) | None => None,
         };
-        let outcome = self.guarded(&tool, &arguments, &context, deadline == limit).await;
+        let outcome = self.run_guarded(&tool, &arguments, &context, deadline == limit).await;
         if let Some(noted) = noted {
             noted.close(&outcome).await;
         }
@@ -155,7 +155,7 @@ impl ToolExecutor {
 
     /// Calls the tool, unless the circuit breaker of its service is open. `full` means that the
     /// call has its full timeout: only then does a timeout count as a failure.
-    async fn guarded(
+    async fn run_guarded(
         &self,
         tool: &RegisteredTool,
         arguments: &str,

@@ -95,7 +95,7 @@ impl McpServer {
 
     fn tool(&self, tool: ToolMessage) -> Arc<dyn Tool> {
         let ToolMessage { name, description, input_schema } = tool;
-        let mirrored = mirrored(&input_schema);
+        let mirrored = mirrored_arguments(&input_schema);
         let description = description.unwrap_or_default();
         let spec = ToolSpec::function(self.settings().local_name(&name), description, input_schema);
         Arc::new(McpTool { server: self.clone(), remote: name, spec, mirrored })
@@ -114,7 +114,7 @@ impl McpServer {
 }
 
 /// The properties of a schema that are sent as headers too (`x-mcp-header`): property and header.
-fn mirrored(schema: &Json) -> Vec<(String, String)> {
+fn mirrored_arguments(schema: &Json) -> Vec<(String, String)> {
     let members: JsonObject = schema.read().unwrap_or_default();
     let properties = members.get("properties").and_then(|it| it.read::<JsonObject>().ok());
     let header = |property: &Json| {
@@ -173,7 +173,7 @@ mod tests {
     fn mirrored_arguments_are_found_in_the_schema() {
         let schema = r#"{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"},"n":{"type":"number"}}}"#;
         let schema = Json::parse(schema).unwrap();
-        assert_eq!(mirrored(&schema), [("region".to_owned(), "Region".to_owned())]);
+        assert_eq!(mirrored_arguments(&schema), [("region".to_owned(), "Region".to_owned())]);
         assert_eq!(header_text(&Json::of(&"eu")), "eu");
         assert_eq!(header_text(&Json::parse("1.0").unwrap()), "1.0");
     }

@@ -73,7 +73,7 @@ impl PathTemplate {
                 PathSegment::Fixed(text) => path.push_str(text),
                 PathSegment::Argument(name) => {
                     let value = arguments.remove(name).unwrap_or_default();
-                    encode(&named(&value, name)?, &mut path);
+                    encode(&path_segment(&value, name)?, &mut path);
                 }
             }
         }
@@ -81,7 +81,7 @@ impl PathTemplate {
     }
 }
 
-fn named(value: &Value, name: &str) -> Result<String, ToolError> {
+fn path_segment(value: &Value, name: &str) -> Result<String, ToolError> {
     let text = if let Value::String(text) = value {
         text.clone()
     } else if value.is_number() {

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use gateway_core::{Custom, Json, Opaque};
 
-    fn hosted(dialect: Dialect, kind: &str) -> ToolSpec {
+    fn server_tool(dialect: Dialect, kind: &str) -> ToolSpec {
         let json = Json::of(&serde_json::json!({ "type": kind }));
         let kind = kind.to_owned();
         ToolSpec { kind: ToolKind::Hosted(Opaque { dialect, kind, json }), cache: None }
@@ -123,14 +123,14 @@ mod tests {
 
     #[test]
     fn supported_tools_are_preserved() {
-        let search = || vec![hosted(Dialect::Responses, "web_search")];
+        let search = || vec![server_tool(Dialect::Responses, "web_search")];
         check(search(), ToolChoice::Auto, Dialect::Responses, "all");
         check(vec![custom("sql")], ToolChoice::Auto, Dialect::Chat, "all");
     }
 
     #[test]
     fn unsupported_tools_are_dropped() {
-        let search = || vec![hosted(Dialect::Responses, "web_search"), custom("sql")];
+        let search = || vec![server_tool(Dialect::Responses, "web_search"), custom("sql")];
         let left = "f; lost tools.web_search tools.sql";
         check(search(), ToolChoice::Auto, Dialect::Messages, left);
         check(search(), ToolChoice::Named("f".to_owned()), Dialect::Gemini, left);
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn forced_unsupported_tool_is_rejected() {
-        let search = vec![hosted(Dialect::Responses, "web_search")];
+        let search = vec![server_tool(Dialect::Responses, "web_search")];
         let named = ToolChoice::Named("web_search".to_owned());
         let refused = "the model's provider does not support the tool 'web_search'";
         check(search, named.clone(), Dialect::Ollama, refused);

@@ -170,7 +170,7 @@ fn reply() -> ResponseContext {
 }
 
 /// The stream that a caller reads.
-fn written(caller: &dyn InboundDialect, turns: &[Turn]) -> Vec<u8> {
+fn encoded_turns(caller: &dyn InboundDialect, turns: &[Turn]) -> Vec<u8> {
     let (mut writer, mut out) = (caller.writer(reply()), Vec::new());
     for chunk in talk(turns, true) {
         writer.write(chunk, &mut out);
@@ -229,7 +229,7 @@ fn check(
     grammar: fn(&[u8]),
     turns: &[Turn],
 ) {
-    let stream = written(caller, turns);
+    let stream = encoded_turns(caller, turns);
     grammar(&stream);
     let whole = caller.write_whole(fold(talk(turns, false)), reply());
     let call = ProviderRequest::new(ChatRequest::user("m", "hi"));

@@ -48,7 +48,7 @@ impl Conversation {
     ) -> Reply {
         let reply = self.ask(gateway, model, stream).await;
         assert_eq!(reply.status(), 200, "turn {turn}: {}", reply.text());
-        let said = if stream { self.streamed(&reply) } else { self.whole(&reply.json()) };
+        let said = if stream { self.read_stream(&reply) } else { self.whole(&reply.json()) };
         if matches!(self.caller, Caller::Previous | Caller::Thread) {
             self.history.clear();
         } else {
@@ -126,7 +126,7 @@ impl Conversation {
     }
 
     /// What a streamed response says, as history.
-    fn streamed(&mut self, reply: &Reply) -> Vec<Value> {
+    fn read_stream(&mut self, reply: &Reply) -> Vec<Value> {
         let events: Vec<Value> =
             reply.events().iter().filter_map(|event| serde_json::from_str(event).ok()).collect();
         if matches!(self.caller, Caller::Messages | Caller::Thread) {

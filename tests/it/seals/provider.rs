@@ -77,9 +77,9 @@ impl Provider {
     pub(super) fn calls(&self, turn: usize, stream: bool) -> Script {
         match (self.tongue, stream) {
             (Tongue::Messages, false) => Script::json(200, message(&blocks(turn)).to_string()),
-            (Tongue::Messages, true) => named(message_events(turn)),
+            (Tongue::Messages, true) => named_events(message_events(turn)),
             (Tongue::Responses, false) => Script::json(200, response(turn).to_string()),
-            (Tongue::Responses, true) => named(response_events(turn)),
+            (Tongue::Responses, true) => named_events(response_events(turn)),
             (Tongue::Gemini, false) => Script::json(200, gemini(turn).to_string()),
             (Tongue::Gemini, true) => Script::events([gemini(turn).to_string()]),
             (Tongue::OpenRouter, false) => Script::json(200, chat(turn).to_string()),
@@ -88,7 +88,7 @@ impl Provider {
     }
 }
 
-fn named(events: Vec<Value>) -> Script {
+fn named_events(events: Vec<Value>) -> Script {
     let event = |script: Script, event: Value| {
         let name = event["type"].as_str().unwrap_or_default();
         script.chunk(format!("event: {name}\ndata: {event}\n\n"))
@@ -182,7 +182,7 @@ fn gemini(turn: usize) -> Value {
 }
 
 /// The members of a message of a model behind `OpenRouter`.
-fn said(turn: usize) -> Value {
+fn turn_output(turn: usize) -> Value {
     let call = json!({ "index": 0, "id": call_id(turn), "type": "function", "function": { "name": "look", "arguments": "{}" } });
     let details = json!([{ "type": "reasoning.encrypted", "data": seal(turn), "index": 0 }]);
     json!({ "role": "assistant", "content": null, "reasoning": "hm", "reasoning_details": details, "tool_calls": [call] })
@@ -191,14 +191,14 @@ fn said(turn: usize) -> Value {
 fn chat(turn: usize) -> Value {
     json!({
         "id": "chatcmpl-1", "object": "chat.completion", "created": 1_700_000_000, "model": "m",
-        "choices": [{ "index": 0, "message": said(turn), "finish_reason": "tool_calls" }],
+        "choices": [{ "index": 0, "message": turn_output(turn), "finish_reason": "tool_calls" }],
         "usage": { "prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10 },
     })
 }
 
 fn chat_chunks(turn: usize) -> Vec<String> {
     vec![
-        openai::chunk(&said(turn).to_string(), None),
+        openai::chunk(&turn_output(turn).to_string(), None),
         openai::chunk("{}", Some("tool_calls")),
         openai::usage(),
         "[DONE]".to_owned(),

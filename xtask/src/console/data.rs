@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// Returns the JSON of `GET path`.
-fn told(page: &Page<'_>, path: &str) -> anyhow::Result<Value> {
+fn fetch_json(page: &Page<'_>, path: &str) -> anyhow::Result<Value> {
     let reply = Request::get(path).send(page.port)?;
     ensure!(reply.status == 200, "{path}: {} {}", reply.status, reply.body);
     Ok(serde_json::from_str(&reply.body)?)
@@ -20,7 +20,7 @@ fn told(page: &Page<'_>, path: &str) -> anyhow::Result<Value> {
 fn accounts(page: &Page<'_>, path: &str) -> anyhow::Result<Vec<Value>> {
     let mut before = Value::Null;
     for _ in 0..50 {
-        let now = told(page, path)?;
+        let now = fetch_json(page, path)?;
         let rows = now.get("data").and_then(Value::as_array).filter(|rows| !rows.is_empty());
         if let Some(rows) = rows.filter(|_| now == before) {
             return Ok(rows.clone());
@@ -72,7 +72,7 @@ pub(super) fn tells_usage(page: &Page<'_>) -> anyhow::Result<()> {
 }
 
 pub(super) fn tries_tools(page: &Page<'_>) -> anyhow::Result<()> {
-    let all = told(page, "/v1/tools")?.as_array().map_or(0, Vec::len);
+    let all = fetch_json(page, "/v1/tools")?.as_array().map_or(0, Vec::len);
     ensure!(all > 2, "there are {all} tools");
     page.view("tools")?;
     page.until(&format!(

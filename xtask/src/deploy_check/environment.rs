@@ -45,8 +45,10 @@ impl ContainerEnvironment {
         let mut environment = Self::of_image();
         for document in files {
             let service = gateway_service(document).context("there is no service of a gateway")?;
-            for (name, value) in listed(service.get("environment").unwrap_or(&Value::Null)) {
-                environment.variables.insert(name, filled(&value));
+            for (name, value) in
+                listed_variables(service.get("environment").unwrap_or(&Value::Null))
+            {
+                environment.variables.insert(name, with_sample_secret(&value));
             }
             for mount in service["volumes"].as_array().into_iter().flatten() {
                 let Some((source, target)) = mount.as_str().and_then(|it| it.split_once(':'))
@@ -125,7 +127,7 @@ pub(super) fn gateway_service(document: &Value) -> Option<&Value> {
 }
 
 /// Returns the variables of a service, which are a table or a list of `NAME=value`.
-fn listed(environment: &Value) -> Vec<(String, String)> {
+fn listed_variables(environment: &Value) -> Vec<(String, String)> {
     let pair = |it: &Value| {
         let (name, value) = it.as_str()?.split_once('=')?;
         Some((name.to_owned(), value.to_owned()))
@@ -139,7 +141,7 @@ fn listed(environment: &Value) -> Vec<(String, String)> {
 
 /// Returns a value with its own variable filled in: the default after `:-`, or a secret that `:?`
 /// demands.
-fn filled(value: &str) -> String {
+fn with_sample_secret(value: &str) -> String {
     let Some(inner) = value.strip_prefix("${").and_then(|it| it.strip_suffix('}')) else {
         return value.to_owned();
     };
@@ -153,7 +155,7 @@ fn filled(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ContainerEnvironment, KEY, filled, gateway_service, listed};
+    use super::{ContainerEnvironment, KEY, gateway_service, listed_variables, with_sample_secret};
     use serde_json::json;
     use std::path::Path;
 
@@ -177,16 +179,16 @@ mod tests {
 
     #[test]
     fn variables_of_variables_are_filled_in() {
-        assert_eq!(filled("plain"), "plain");
-        assert_eq!(filled("${LEVEL:-info}"), "info");
-        assert_eq!(filled("${KEY:-}"), "");
-        assert_eq!(filled("${GATEWAY_KEY_APP:?needed}"), KEY);
-        assert_eq!(filled("${OTHER:?needed}"), "");
+        assert_eq!(with_sample_secret("plain"), "plain");
+        assert_eq!(with_sample_secret("${LEVEL:-info}"), "info");
+        assert_eq!(with_sample_secret("${KEY:-}"), "");
+        assert_eq!(with_sample_secret("${GATEWAY_KEY_APP:?needed}"), KEY);
+        assert_eq!(with_sample_secret("${OTHER:?needed}"), "");
     }
 
     #[test]
     fn compose_environment_is_a_table_or_a_list() {
-        assert_eq!(listed(&json!({ "A": "1" })), listed(&json!(["A=1"])));
+        assert_eq!(listed_variables(&json!({ "A": "1" })), listed_variables(&json!(["A=1"])));
         let base = json!({ "services": { "llm-gateway": { "environment": ["A=1", "B=1"] } } });
         let overlay = json!({ "services": { "gateway": { "environment": { "B": "2" } } } });
         assert!(gateway_service(&json!({ "services": { "redis": {} } })).is_none());

@@ -138,7 +138,7 @@ impl Check<'_> {
             results.extend(self.tried(&format!("chart {values}"), environment, rows));
         }
         for (values, reason) in REFUSED {
-            results.push((format!("chart refuses {values}"), self.refused(values, reason)));
+            results.push((format!("chart refuses {values}"), self.check_refused(values, reason)));
         }
         if let Some(promtool) = installed("promtool") {
             results.push(("alerts: promtool".to_owned(), self.alerts(&promtool)));
@@ -222,7 +222,7 @@ impl Check<'_> {
         ContainerEnvironment::of_pod(&documents, secrets)
     }
 
-    fn refused(&self, values: &str, reason: &str) -> anyhow::Result<()> {
+    fn check_refused(&self, values: &str, reason: &str) -> anyhow::Result<()> {
         match self.helm("render", values) {
             Ok(_) => anyhow::bail!("it was rendered"),
             Err(error) => {

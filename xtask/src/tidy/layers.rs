@@ -90,7 +90,7 @@ const UNREACHABLE: &[(&str, &[&str])] = &[
 /// Checks the manifests, what follows from them, and the sources.
 pub(super) fn check(workspace: &Workspace, files: &[Source]) -> anyhow::Result<Vec<String>> {
     let mut problems: Vec<String> = workspace.packages.iter().flat_map(direct).collect();
-    problems.extend(files.iter().flat_map(named));
+    problems.extend(files.iter().flat_map(named_libraries));
     for (package, unreachable) in UNREACHABLE {
         let tree = cmd!(
             workspace.shell,
@@ -125,7 +125,7 @@ fn direct(package: &Package) -> Vec<String> {
 }
 
 /// Looks for parts of libraries in a file of a crate that must not name them. Tests may.
-fn named(file: &Source) -> Vec<String> {
+fn named_libraries(file: &Source) -> Vec<String> {
     let mut folders = file.path.split('/');
     let (Some("crates" | "bins"), Some(name), Some("src")) =
         (folders.next(), folders.next(), folders.next())
@@ -153,7 +153,7 @@ fn indirect(package: &str, tree: &str, unreachable: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::source;
-    use super::{direct, indirect, named};
+    use super::{direct, indirect, named_libraries};
     use crate::workspace::{Dependency, Package};
 
     /// `dependencies` are names; `dev:` comes before those of tests.
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn client_of_connections_is_named_by_its_owner_only() {
         let text = concat!("use hyper_util::", "client::legacy::Client;\n");
-        let broken = |path| named(&source(path, text)).len();
+        let broken = |path| named_libraries(&source(path, text)).len();
         assert_eq!(broken("crates/gateway-net/src/pool.rs"), 0);
         assert_eq!(broken("crates/gateway-engine/src/lib.rs"), 1);
         assert_eq!(broken("crates/gateway-engine/tests/it.rs"), 0);

@@ -6,10 +6,10 @@ use std::path::{Component, Path, PathBuf};
 /// Checks every relative link of every Markdown file.
 pub(super) fn check(files: &[Source]) -> Vec<String> {
     let pages = files.iter().filter(|file| file.is("md"));
-    pages.flat_map(|page| broken(page, files)).collect()
+    pages.flat_map(|page| broken_links(page, files)).collect()
 }
 
-fn broken(page: &Source, files: &[Source]) -> Vec<String> {
+fn broken_links(page: &Source, files: &[Source]) -> Vec<String> {
     let links = targets(&page.text).filter(|link| !leads(&page.path, link, files));
     links.map(|link| format!("{}: nothing at `{link}`", page.path)).collect()
 }
@@ -52,25 +52,31 @@ mod tests {
     use super::super::source;
     use super::check;
 
-    fn broken(page: &str, text: &str) -> usize {
+    fn broken_links(page: &str, text: &str) -> usize {
         check(&[source(page, text), source("docs/a.md", ""), source("crates/x/src/lib.rs", "")])
             .len()
     }
 
     #[test]
     fn files_and_folders_are_found() {
-        assert_eq!(broken("README.md", "[a](docs/a.md) [x](crates/x) [p](docs/a.md#part)"), 0);
-        assert_eq!(broken("docs/b.md", "[a](a.md) [r](../crates/x/src/lib.rs)"), 0);
+        assert_eq!(
+            broken_links("README.md", "[a](docs/a.md) [x](crates/x) [p](docs/a.md#part)"),
+            0
+        );
+        assert_eq!(broken_links("docs/b.md", "[a](a.md) [r](../crates/x/src/lib.rs)"), 0);
     }
 
     #[test]
     fn broken_link_is_reported() {
-        assert_eq!(broken("README.md", "[a](a.md) and [b](docs/b.md)"), 2);
-        assert_eq!(broken("docs/b.md", "[a](docs/a.md)"), 1);
+        assert_eq!(broken_links("README.md", "[a](a.md) and [b](docs/b.md)"), 2);
+        assert_eq!(broken_links("docs/b.md", "[a](docs/a.md)"), 1);
     }
 
     #[test]
     fn other_sites_own_parts_and_code_are_not_looked_at() {
-        assert_eq!(broken("README.md", "[a](https://x.y/z) [b](#part)\n```\na[0](x)\n```\n"), 0);
+        assert_eq!(
+            broken_links("README.md", "[a](https://x.y/z) [b](#part)\n```\na[0](x)\n```\n"),
+            0
+        );
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn write(workspace: &Workspace, files: &[Source]) -> anyhow::Result<(
 /// Asks the program for everything that some page wants.
 fn texts(workspace: &Workspace, files: &[Source]) -> anyhow::Result<Texts> {
     let mut texts = Texts::new();
-    for name in pages(files).flat_map(|page| wanted(&page.text)) {
+    for name in pages(files).flat_map(|page| wanted_tables(&page.text)) {
         if !texts.contains_key(name) {
             let docs = workspace.cargo("run --quiet --locked -p gateway-server -- docs").arg(name);
             texts.insert(name.to_owned(), docs.quiet().read()?);
@@ -68,7 +68,7 @@ fn pages(files: &[Source]) -> impl Iterator<Item = &Source> {
 }
 
 /// The names of the generated parts of a page.
-fn wanted(page: &str) -> impl Iterator<Item = &str> {
+fn wanted_tables(page: &str) -> impl Iterator<Item = &str> {
     whole(page).into_iter().chain(page.lines().filter_map(name))
 }
 
@@ -102,7 +102,7 @@ fn renewed(page: &str, texts: &Texts) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Texts, renewed, wanted};
+    use super::{Texts, renewed, wanted_tables};
 
     fn check(page: &str, expected: Result<&str, &str>) {
         let texts = Texts::from([("keys".to_owned(), "| a |\n".to_owned())]);
@@ -140,8 +140,8 @@ mod tests {
     #[test]
     fn page_markers_name_generators() {
         let page = "<!-- generated: a -->\n<!-- end of generated -->\n<!-- generated: b -->\n";
-        assert_eq!(wanted(page).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(wanted_tables(page).collect::<Vec<_>>(), ["a", "b"]);
         let page = "<!-- Made by `gateway-server docs keys`; edit the code -->\n# Keys\n";
-        assert_eq!(wanted(page).collect::<Vec<_>>(), ["keys"]);
+        assert_eq!(wanted_tables(page).collect::<Vec<_>>(), ["keys"]);
     }
 }

@@ -25,10 +25,10 @@ const WRITTEN_BY_TOOLS: &[&str] = &["Cargo.lock"];
 /// Looks for the words in every file.
 pub(super) fn check(files: &[Source]) -> Vec<String> {
     let ours = files.iter().filter(|file| !WRITTEN_BY_TOOLS.contains(&file.path.as_str()));
-    ours.flat_map(found).collect()
+    ours.flat_map(find_words).collect()
 }
 
-fn found(file: &Source) -> Vec<String> {
+fn find_words(file: &Source) -> Vec<String> {
     let lines = file.text.lines().enumerate();
     let hits = lines.flat_map(|(index, line)| {
         let words = FORBIDDEN.iter().filter(move |(word, _)| stands(line, word));

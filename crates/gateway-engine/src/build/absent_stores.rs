@@ -12,22 +12,22 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AbsentStores;
 
-fn absent<T>() -> Result<T, StoreError> {
+fn no_store<T>() -> Result<T, StoreError> {
     Err(StoreError::Unavailable("the engine was built without a store".into()))
 }
 
 #[async_trait]
 impl SessionStore for AbsentStores {
     async fn create(&self, _: &Key, _: &NewSession) -> Result<Session, StoreError> {
-        absent()
+        no_store()
     }
 
     async fn load(&self, _: &Key, _: Slice) -> Result<Option<Snapshot>, StoreError> {
-        absent()
+        no_store()
     }
 
     async fn append(&self, _: &Key, _: &Turn) -> Result<Outcome, StoreError> {
-        absent()
+        no_store()
     }
 
     async fn patch(
@@ -36,46 +36,46 @@ impl SessionStore for AbsentStores {
         _: &SessionPatch,
         _: Option<u64>,
     ) -> Result<Outcome, StoreError> {
-        absent()
+        no_store()
     }
 
     async fn touch(&self, _: &Key, _: Duration) -> Result<Outcome, StoreError> {
-        absent()
+        no_store()
     }
 
     async fn delete(&self, _: &Key) -> Result<bool, StoreError> {
-        absent()
+        no_store()
     }
 
     async fn list(&self, _: &Tenant, _: &Page) -> Result<SessionPage, StoreError> {
-        absent()
+        no_store()
     }
 
     async fn fork(&self, _: &Key, _: &str, _: &Fork) -> Result<Option<Session>, StoreError> {
-        absent()
+        no_store()
     }
 
     async fn claim(&self, _: &Key, _: &str, _: Duration) -> Result<Claim, StoreError> {
-        absent()
+        no_store()
     }
 
     async fn release(&self, _: &Key, _: &str) -> Result<(), StoreError> {
-        absent()
+        no_store()
     }
 }
 
 #[async_trait]
 impl ResponseStore for AbsentStores {
     async fn put(&self, _: &Key, _: &StoredResponse, _: Duration) -> Result<(), StoreError> {
-        absent()
+        no_store()
     }
 
     async fn get(&self, _: &Key) -> Result<Option<StoredResponse>, StoreError> {
-        absent()
+        no_store()
     }
 
     async fn renew(&self, _: &Key, _: Duration) -> Result<bool, StoreError> {
-        absent()
+        no_store()
     }
 
     async fn end_abandoned(
@@ -84,18 +84,18 @@ impl ResponseStore for AbsentStores {
         _: &StoredResponse,
         _: Duration,
     ) -> Result<bool, StoreError> {
-        absent()
+        no_store()
     }
 
     async fn delete(&self, _: &Key) -> Result<bool, StoreError> {
-        absent()
+        no_store()
     }
 
     async fn append(&self, _: &Key, _: u64, _: &[Bytes]) -> Result<Outcome, StoreError> {
-        absent()
+        no_store()
     }
 
     async fn events(&self, _: &Key, _: u64, _: u64) -> Result<Option<Events>, StoreError> {
-        absent()
+        no_store()
     }
 }

@@ -80,13 +80,13 @@ impl<'a> StackBuilder<'a> {
         let host = self.host(&provider.settings.base_url);
         if provider.keys.len() < 2 {
             let key = provider.keys.first().cloned();
-            let single = self.guarded(provider, key, self.breaker(host, None))?;
+            let single = self.with_resilience(provider, key, self.breaker(host, None))?;
             return Ok(self.shared(single));
         }
         let mut targets = Vec::with_capacity(provider.keys.len());
         for (number, key) in (1..).zip(&provider.keys) {
             let breaker = self.breaker(host.clone(), Some(number));
-            let guarded = self.guarded(provider, Some(key.clone()), breaker)?;
+            let guarded = self.with_resilience(provider, Some(key.clone()), breaker)?;
             targets.push(FallbackTarget::credential(Arc::new(guarded)));
         }
         let on = vec![FallbackCondition::RateLimit, FallbackCondition::Unavailable];
@@ -101,7 +101,7 @@ impl<'a> StackBuilder<'a> {
     }
 
     /// The provider with deadlines and a breaker.
-    fn guarded(
+    fn with_resilience(
         &self,
         provider: &ProviderSettings,
         api_key: Option<SecretString>,

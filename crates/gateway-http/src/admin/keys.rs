@@ -30,12 +30,12 @@ const MAX_TRIES: usize = 20;
 impl Admin {
     pub(super) async fn list(&self) -> Result<Response<reply::Body>> {
         let keys = self.store()?.all().await.map_err(unavailable)?;
-        let keys: Vec<_> = keys.iter().map(shown).collect();
+        let keys: Vec<_> = keys.iter().map(key_json).collect();
         Ok(reply::json(StatusCode::OK, &json!({ "object": "list", "data": keys })))
     }
 
     pub(super) async fn show(&self, id: &str) -> Result<Response<reply::Body>> {
-        Ok(reply::json(StatusCode::OK, &shown(&self.key(id).await?)))
+        Ok(reply::json(StatusCode::OK, &key_json(&self.key(id).await?)))
     }
 
     pub(super) async fn create(
@@ -71,7 +71,7 @@ impl Admin {
             if self.replace(&old, &new, &[]).await? {
                 record.client(&change.grant.client);
                 record.changed(change.members);
-                return Ok(reply::json(StatusCode::OK, &shown(&new)));
+                return Ok(reply::json(StatusCode::OK, &key_json(&new)));
             }
         }
         Err(contended())
@@ -184,7 +184,7 @@ fn grant(key: &ClientKey) -> Result<KeyGrant> {
 }
 
 /// A key as operators see it: never the key, and not its hash.
-fn shown(key: &ClientKey) -> Value {
+fn key_json(key: &ClientKey) -> Value {
     let mut shown = json!({
         "object": "key",
         "id": key.id,
@@ -203,7 +203,7 @@ fn shown(key: &ClientKey) -> Value {
 
 /// A new key: the only time that its secret is shown.
 fn shown_once(key: &ClientKey, secret: &str) -> Value {
-    let mut shown = shown(key);
+    let mut shown = key_json(key);
     if let Value::Object(shown) = &mut shown {
         shown.insert("key".to_owned(), secret.into());
     }

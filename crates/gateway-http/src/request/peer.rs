@@ -108,17 +108,17 @@ fn bits_of(address: IpAddr) -> (u128, u32) {
 
 /// Returns the hops of `X-Forwarded-For`, nearest first; `None` for one that is not an address.
 fn x_forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    listed(headers, &names::FORWARDED_FOR).map(|hop| address(&hop)).collect()
+    header_values(headers, &names::FORWARDED_FOR).map(|hop| address(&hop)).collect()
 }
 
 /// Returns the hops of `Forwarded`, nearest first; `None` for one that is not an address.
 fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    listed(headers, &FORWARDED).map(|element| address(forwarded_for(&element)?)).collect()
+    header_values(headers, &FORWARDED).map(|element| address(forwarded_for(&element)?)).collect()
 }
 
 /// Returns the members of a list in the headers of one name, the last first. What is not text is no
 /// address.
-fn listed(headers: &HeaderMap, name: &HeaderName) -> impl Iterator<Item = String> {
+fn header_values(headers: &HeaderMap, name: &HeaderName) -> impl Iterator<Item = String> {
     let values = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?"));
     let members: Vec<_> = values.flat_map(|value| value.split(',')).collect();
     let members: Vec<_> = members.into_iter().map(|it| it.trim().to_owned()).collect();

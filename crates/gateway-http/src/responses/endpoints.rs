@@ -30,7 +30,7 @@ pub(crate) async fn retrieve(
             service.engine.responses.replay(&tenant, id, after, keep_alive).await?,
         ));
     }
-    Ok(shown(&service.engine.responses.retrieve(&tenant, id).await?))
+    Ok(response_object(&service.engine.responses.retrieve(&tenant, id).await?))
 }
 
 /// `DELETE /v1/responses/{id}`: deletes the response, and cancels it if it is running.
@@ -39,7 +39,7 @@ pub(crate) async fn delete(
     client: &Client,
     id: &str,
 ) -> Result<Response<reply::Body>> {
-    Ok(shown(&service.engine.responses.delete(&tenant(client)?, id).await?))
+    Ok(response_object(&service.engine.responses.delete(&tenant(client)?, id).await?))
 }
 
 /// `POST /v1/responses/{id}/cancel`: cancels a background response.
@@ -48,7 +48,7 @@ pub(crate) async fn cancel(
     client: &Client,
     id: &str,
 ) -> Result<Response<reply::Body>> {
-    Ok(shown(&service.engine.responses.cancel(&tenant(client)?, id).await?))
+    Ok(response_object(&service.engine.responses.cancel(&tenant(client)?, id).await?))
 }
 
 /// `GET /v1/responses/{id}/input_items`: a page of the input items.
@@ -61,7 +61,7 @@ pub(crate) async fn input_items(
     let query = QueryParams::parse(query);
     let page = Page::read(&query.by_name())?;
     let list = service.engine.responses.input_items(&tenant(client)?, id, &page).await?;
-    Ok(shown(&list))
+    Ok(response_object(&list))
 }
 
 /// `POST /v1/responses/input_tokens`: the estimated input tokens of a request.
@@ -100,6 +100,6 @@ fn tenant(client: &Client) -> Result<Tenant> {
     Tenant::new(Arc::clone(&client.tenant)).ok_or_else(not_found)
 }
 
-fn shown(object: &Json) -> Response<reply::Body> {
+fn response_object(object: &Json) -> Response<reply::Body> {
     reply::written(StatusCode::OK, object.get().to_owned())
 }

@@ -226,7 +226,7 @@ mod tests {
         Content::Text(text.to_owned())
     }
 
-    fn answered(id: &str) -> Content {
+    fn tool_result(id: &str) -> Content {
         let (call_id, name) = (id.to_owned(), Some("find".to_owned()));
         let parts = vec![says("found").into()];
         Content::ToolResult(ToolResult { call_id, name, parts, is_error: false })
@@ -271,13 +271,13 @@ mod tests {
         );
         check(
             Role::Tool,
-            vec![answered("c1")],
+            vec![tool_result("c1")],
             &json!({ "role": "tool", "tool_call_id": "c1", "name": "find", "content": "found" }),
         );
         let told = |id| json!({ "tool_call_id": id, "name": "find", "content": "found", "is_error": false });
         check(
             Role::Tool,
-            vec![answered("c1"), answered("c2")],
+            vec![tool_result("c1"), tool_result("c2")],
             &json!({ "role": "tool", "tool_results": [told("c1"), told("c2")] }),
         );
     }

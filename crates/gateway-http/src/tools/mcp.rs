@@ -51,7 +51,7 @@ pub(crate) async fn serve(
     let message = match parsed {
         Ok(message) => message,
         Err(failure) => {
-            return Ok(written(StatusCode::BAD_REQUEST, &Answer::failed(None, failure)));
+            return Ok(json_reply(StatusCode::BAD_REQUEST, &Answer::failed(None, failure)));
         }
     };
     let is_stateless = stateless::is_stateless(&head.headers, &message);
@@ -59,11 +59,11 @@ pub(crate) async fn serve(
         let tools = permitted_tools(client, &service.engine.toolbox.tools);
         let checked = stateless::check(&head.headers, &message, |name| tools.spec(name));
         if let Err(StatelessRefusal { status, failure }) = checked {
-            return Ok(written(status, &Answer::failed(message.id, failure)));
+            return Ok(json_reply(status, &Answer::failed(message.id, failure)));
         }
     } else if message.method.as_deref() != Some("initialize") && !is_spoken(&head.headers) {
         let unknown = Failure::new(INVALID_REQUEST, "unsupported protocol version");
-        return Ok(written(StatusCode::BAD_REQUEST, &Answer::failed(message.id, unknown)));
+        return Ok(json_reply(StatusCode::BAD_REQUEST, &Answer::failed(message.id, unknown)));
     }
     let Some(id) = message.id else { return Ok(reply::empty(StatusCode::ACCEPTED)) };
     let outcome = match message.method.as_deref() {
@@ -88,11 +88,11 @@ pub(crate) async fn serve(
         let version = &service.about.version;
         if is_stateless { stateless::completed(&result, version, is_list) } else { result }
     });
-    Ok(answered(id, outcome, is_stateless))
+    Ok(reply_to(id, outcome, is_stateless))
 }
 
 /// Writes what came of a request.
-fn answered(id: &RawValue, outcome: Outcome, is_stateless: bool) -> Response<reply::Body> {
+fn reply_to(id: &RawValue, outcome: Outcome, is_stateless: bool) -> Response<reply::Body> {
     let (status, answer) = match outcome {
         Ok(result) => {
             let answer = Answer { jsonrpc: "2.0", id: Some(id), result: Some(result), error: None };
@@ -104,10 +104,10 @@ fn answered(id: &RawValue, outcome: Outcome, is_stateless: bool) -> Response<rep
             (status, Answer::failed(Some(id), failure))
         }
     };
-    written(status, &answer)
+    json_reply(status, &answer)
 }
 
-fn written(status: StatusCode, answer: &Answer<'_>) -> Response<reply::Body> {
+fn json_reply(status: StatusCode, answer: &Answer<'_>) -> Response<reply::Body> {
     reply::json(status, answer)
 }
 

@@ -61,7 +61,7 @@ async fn begin(reply: DispatchFuture, input: TurnInput) -> BoxStream<'static, Tu
     if reply.status() == StatusCode::OK && is_stream {
         return events(BodyStream::new(reply.into_body()), input).boxed();
     }
-    let (status, headers) = (reply.status().as_u16(), shown(reply.headers()));
+    let (status, headers) = (reply.status().as_u16(), error_headers(reply.headers()));
     let body = error_body(BodyStream::new(reply.into_body())).await;
     let frame = frames::of_reply(status, &body, &headers);
     stream::iter([TurnEvent::Frame(frame)]).boxed()
@@ -90,7 +90,7 @@ fn request(headers: HeaderMap, body: String) -> Request<Full<Bytes>> {
 }
 
 /// Returns the headers of a rejection about retries and their reason.
-fn shown(headers: &HeaderMap) -> BTreeMap<String, String> {
+fn error_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
     let is_shown = |name: &HeaderName| {
         *name == RETRY_AFTER
             || *name == names::REQUEST_ID

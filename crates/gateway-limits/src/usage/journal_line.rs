@@ -265,7 +265,7 @@ mod tests {
         lines
     }
 
-    fn shown(entries: impl Iterator<Item = JournalEntry>) -> Vec<String> {
+    fn entry_texts(entries: impl Iterator<Item = JournalEntry>) -> Vec<String> {
         entries.map(|entry| format!("{entry:?}")).collect()
     }
 
@@ -287,8 +287,8 @@ mod tests {
             let mut lines = lines(&events);
             write_batch_end(3, &mut lines);
             let expected = events.into_iter().map(JournalEntry::Event);
-            let expected = shown(expected.chain([JournalEntry::BatchEnd(3)]));
-            prop_assert_eq!(shown(read(&lines)), expected);
+            let expected = entry_texts(expected.chain([JournalEntry::BatchEnd(3)]));
+            prop_assert_eq!(entry_texts(read(&lines)), expected);
         }
 
         #[test]

@@ -70,7 +70,7 @@ fn due(limits: &ConnectionLimits, received: u64) -> Duration {
     limits.body.min(limits.body_grace.max(Duration::from_secs(seconds)))
 }
 
-fn broken(error: hyper::Error) -> GatewayError {
+fn body_error(error: hyper::Error) -> GatewayError {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
     let malformed = matches!(
         cause.map(io::Error::kind),
@@ -99,7 +99,7 @@ impl Body for RequestBody {
                 self.received += u64::try_from(length).unwrap_or(u64::MAX);
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(broken(error)))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(body_error(error)))),
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {
                 ready!(self.poll_late(cx));

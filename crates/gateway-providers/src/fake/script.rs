@@ -47,9 +47,9 @@ pub(super) fn script(model: &str, request: &ChatRequest) -> Result<Vec<Step>> {
         "refusal" => play.say(StreamEvent::Refusal("I would rather not.".into())),
         "filter" => return Ok(play.text_then(&echo, FinishReason::ContentFilter)),
         "json" => play.text(&format!(r#"{{"echo":{}}}"#, Json::of(&echo).get())),
-        "error" => return Err(refused(arguments)),
-        "cut" => return Ok(play.broken(number(), cut())),
-        "truncate" => return Ok(play.broken(number(), truncated())),
+        "error" => return Err(status_error(arguments)),
+        "cut" => return Ok(play.ending_with_error(number(), cut())),
+        "truncate" => return Ok(play.ending_with_error(number(), truncated())),
         "stall" => {
             play.chunks(number(), Duration::ZERO);
             play.steps.push(Step::Hang);
@@ -72,7 +72,7 @@ pub(super) fn script(model: &str, request: &ChatRequest) -> Result<Vec<Step>> {
 pub(super) fn pause(model: &str) -> Result<Duration> {
     match model.split_once('-') {
         Some(("slow", arguments)) => Ok(delay(arguments)),
-        Some(("error", status)) => Err(refused(status)),
+        Some(("error", status)) => Err(status_error(status)),
         Some(_) | None => Ok(Duration::ZERO),
     }
 }
@@ -142,7 +142,7 @@ impl Play {
         self.finish(reason)
     }
 
-    fn broken(mut self, number: usize, error: GatewayError) -> Vec<Step> {
+    fn ending_with_error(mut self, number: usize, error: GatewayError) -> Vec<Step> {
         self.chunks(number, Duration::ZERO);
         self.steps.push(Step::Fail(error));
         self.steps
@@ -183,7 +183,7 @@ fn delay(arguments: &str) -> Duration {
     Duration::from_millis(millis.unwrap_or_default())
 }
 
-fn refused(status: &str) -> GatewayError {
+fn status_error(status: &str) -> GatewayError {
     let status = status.parse().ok().filter(|status| (400..=599).contains(status));
     UpstreamErrorBody {
         status: Some(status.unwrap_or(500)),

@@ -309,7 +309,7 @@ impl Job {
         let told = partial::response(events, Interruption::Cancelled);
         let response = match told {
             Some(response) => Some(response),
-            None => silent(&self.keep, &self.key).await,
+            None => lost_response(&self.keep, &self.key).await,
         };
         if let Some(response) = response {
             let put = self.keep.put(&self.id, response, false).await;
@@ -331,7 +331,7 @@ async fn unless_panicked(job: Job, work: Work, place: Place) {
 }
 
 /// Returns the stored response without output, marked as cancelled.
-async fn silent(keep: &ResponseRecorder, key: &Key) -> Option<Json> {
+async fn lost_response(keep: &ResponseRecorder, key: &Key) -> Option<Json> {
     let (record, _) = keep.responses().get(key).await.ok()??;
     partial::cancelled(&record.response)
 }

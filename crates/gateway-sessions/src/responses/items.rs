@@ -10,7 +10,7 @@ pub(crate) fn of_input(input: &Json, ids: &mut IdGenerator) -> Vec<Json> {
         return vec![message(&text, ids)];
     }
     let items = input.read::<Vec<Json>>().unwrap_or_default();
-    items.iter().map(|item| named(item, ids)).collect()
+    items.iter().map(|item| with_id(item, ids)).collect()
 }
 
 fn message(text: &str, ids: &mut IdGenerator) -> Json {
@@ -24,7 +24,7 @@ fn message(text: &str, ids: &mut IdGenerator) -> Json {
 }
 
 /// Returns `item` with the members that callers may omit.
-fn named(item: &Json, ids: &mut IdGenerator) -> Json {
+fn with_id(item: &Json, ids: &mut IdGenerator) -> Json {
     let Ok(mut members) = item.read::<JsonObject>() else {
         return item.read::<String>().map_or_else(|_| item.clone(), |text| message(&text, ids));
     };

@@ -94,7 +94,7 @@ async fn read(
     record.previous = fields.previous_response_id;
     record.within = within;
     if background {
-        composed = Some(alone(call, composed)?);
+        composed = Some(uncomposed_request(call, composed)?);
     }
     if let Some(request) = composed {
         call.payload = Payload::Parsed(Arc::new(request));
@@ -206,7 +206,10 @@ pub(super) async fn earlier(
 }
 
 /// Returns the request in the form for a background run.
-fn alone(call: &mut ProviderRequest, composed: Option<ChatRequest>) -> Result<ChatRequest> {
+fn uncomposed_request(
+    call: &mut ProviderRequest,
+    composed: Option<ChatRequest>,
+) -> Result<ChatRequest> {
     let mut request = match composed {
         Some(request) => request,
         None => call.request()?.clone(),

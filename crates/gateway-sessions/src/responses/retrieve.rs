@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 impl Responses {
     /// Returns the response `id`.
     pub async fn retrieve(&self, tenant: &Tenant, id: &str) -> Result<Json> {
-        Ok(self.found(&key(tenant, id)?).await?.0.response)
+        Ok(self.find_record(&key(tenant, id)?).await?.0.response)
     }
 
     /// Returns the events of the response `id` after `starting_after`, with a keep-alive comment
@@ -36,7 +36,7 @@ impl Responses {
         keep_alive: Duration,
     ) -> Result<impl Stream<Item = Bytes> + Send + use<>> {
         let key = key(tenant, id)?;
-        self.found(&key).await?;
+        self.find_record(&key).await?;
         let from = replay::from(starting_after)?;
         Ok(self.live(key, from, keep_alive))
     }
@@ -54,7 +54,7 @@ impl Responses {
     /// Cancels the background response `id`.
     pub async fn cancel(&self, tenant: &Tenant, id: &str) -> Result<Json> {
         let key = key(tenant, id)?;
-        let (record, in_progress) = self.found(&key).await?;
+        let (record, in_progress) = self.find_record(&key).await?;
         if !record.background {
             let message = "only a response that is made in the background can be cancelled";
             return Err(
@@ -67,7 +67,7 @@ impl Responses {
         if !self.stop(&key).await {
             self.end(&key, record).await?;
         }
-        Ok(self.found(&key).await?.0.response)
+        Ok(self.find_record(&key).await?.0.response)
     }
 
     /// Cancels a response that runs here; returns false if it does not.
@@ -90,7 +90,7 @@ impl Responses {
 
     /// Returns a page of the input items of the response `id`.
     pub async fn input_items(&self, tenant: &Tenant, id: &str, page: &Page<'_>) -> Result<Json> {
-        let (record, _) = self.found(&key(tenant, id)?).await?;
+        let (record, _) = self.find_record(&key(tenant, id)?).await?;
         let page = page.of(record.input)?;
         let id = |item: Option<&Json>| item.and_then(items::id_of);
         Ok(Json::of(&json!({
@@ -102,7 +102,7 @@ impl Responses {
         })))
     }
 
-    async fn found(&self, key: &Key) -> Result<(Record, bool)> {
+    async fn find_record(&self, key: &Key) -> Result<(Record, bool)> {
         self.get(key).await?.ok_or_else(not_found)
     }
 }

@@ -96,7 +96,7 @@ impl Turn {
     /// Ends the turn and stores all of it atomically.
     pub async fn commit(mut self) -> Result<()> {
         let Some(open) = self.take() else { return Ok(()) };
-        let delivered = self.delivered(false);
+        let delivered = self.take_result(false);
         end(self.keeper.clone(), open, delivered).await
     }
 
@@ -115,7 +115,7 @@ impl Turn {
     }
 
     /// Returns the result to store.
-    fn delivered(&mut self, incomplete: bool) -> TurnResult {
+    fn take_result(&mut self, incomplete: bool) -> TurnResult {
         let mut answered = mem::take(&mut self.answered);
         let said = mem::take(&mut self.saying).finish().choices.into_iter().next();
         let mut said = said.map(|choice| choice.message);
@@ -141,7 +141,7 @@ impl fmt::Debug for Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         let Some(open) = self.take() else { return };
-        let (keeper, delivered) = (self.keeper.clone(), self.delivered(true));
+        let (keeper, delivered) = (self.keeper.clone(), self.take_result(true));
         self.keeper.leave(async move {
             // Nobody is left to be told; a failure is logged where it happens.
             drop(end(keeper, open, delivered).await);

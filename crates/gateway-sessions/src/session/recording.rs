@@ -180,7 +180,7 @@ mod tests {
     }
 
     /// What the session remembers, in short: `~` before a message that was broken off.
-    async fn remembered(keeper: &SessionManager, tenant: &Tenant, id: &str) -> String {
+    async fn stored_messages(keeper: &SessionManager, tenant: &Tenant, id: &str) -> String {
         let snapshot = keeper.sessions.get(tenant, id, Slice::ALL).await.unwrap();
         let entries = snapshot.entries.iter().map(|entry| {
             let calls = entry.message.tool_calls().map(|call| format!("({})", call.id));
@@ -221,7 +221,7 @@ mod tests {
             .await;
         assert!(passed.len() <= wanted);
         keeper.settled().await;
-        assert_eq!(remembered(&keeper, &tenant, &id).await, expected, "{answer} {wanted}");
+        assert_eq!(stored_messages(&keeper, &tenant, &id).await, expected, "{answer} {wanted}");
         let again = Turn::begin(&keeper, tenant, (id, token()), OnConflict::Refuse).await;
         assert!(again.is_ok(), "the session is free");
         drop(stores);
@@ -259,9 +259,9 @@ mod tests {
         let (keeper, _stores, tenant, id, turn) = begin().await;
         let mut chunks = turn.remember(chunks("a."), true, StorageReport::default());
         chunks.next().await.unwrap().unwrap();
-        assert_eq!(remembered(&keeper, &tenant, &id).await, "");
+        assert_eq!(stored_messages(&keeper, &tenant, &id).await, "");
         assert!(ends(&chunks.next().await.unwrap().unwrap()));
-        assert_eq!(remembered(&keeper, &tenant, &id).await, "hello a");
+        assert_eq!(stored_messages(&keeper, &tenant, &id).await, "hello a");
         assert!(chunks.next().await.is_none());
     }
 

@@ -133,10 +133,10 @@ impl KvEngine for FileStore {
         let job = WriterCommand::Write(Box::new(PendingWrite::new(wait, operation, reply)));
         self.queue.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
-            mpsc::error::TrySendError::Closed(_) => closed(),
+            mpsc::error::TrySendError::Closed(_) => closed_file_error(),
         })?;
         let result = time::timeout(DEADLINE, result).await.map_err(|_| StoreError::Busy)?;
-        result.map_err(|_| closed())?
+        result.map_err(|_| closed_file_error())?
     }
 }
 
@@ -144,7 +144,7 @@ impl FileShared {
     /// Returns the open database.
     pub(super) fn database(&self) -> Result<Arc<Database>, StoreError> {
         let database = sync::read(&self.database);
-        database.clone().ok_or_else(closed)
+        database.clone().ok_or_else(closed_file_error)
     }
 
     /// Takes the file away from the readers.
@@ -169,7 +169,7 @@ impl FileShared {
     }
 }
 
-fn closed() -> StoreError {
+fn closed_file_error() -> StoreError {
     StoreError::Unavailable("the file is closed".into())
 }
 

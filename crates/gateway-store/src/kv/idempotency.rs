@@ -58,7 +58,7 @@ pub(super) fn begin(
     let live = live.filter(|record| record.expires > txn.now && !record.is_left(process));
     // The same attempt may ask again: it was not told, or takes longer.
     if let Some(record) = live.filter(|record| !record.is_of(fingerprint, token)) {
-        return seen(txn, &object, record, fingerprint);
+        return stored_token(txn, &object, record, fingerprint);
     }
     let expires = txn.now.saturating_add(millis(lease));
     expiry::schedule(txn, &object, before.map(|record| record.expires), expires);
@@ -72,7 +72,7 @@ pub(super) fn begin(
     Ok(BeginResult::New)
 }
 
-fn seen(
+fn stored_token(
     txn: &WriteTxn<'_>,
     object: &[u8],
     record: &IdempotencyRecord,

@@ -93,7 +93,8 @@ impl<E: KvEngine> KvQuotas<E> {
             return Ok(());
         }
         let object = place(key, &budget.name);
-        let sum = self.store.engine().read(move |view, now| spent(view, now, &object)).await?;
+        let sum =
+            self.store.engine().read(move |view, now| current_spending(view, now, &object)).await?;
         let keep = u64::try_from(budget.keep.as_micros()).unwrap_or(u64::MAX);
         let until_us = self.clock.now_us().saturating_add(keep);
         client
@@ -169,7 +170,7 @@ impl<E: KvEngine> Quotas for KvQuotas<E> {
         let mut client = client.lock().await;
         let object = place(key, name);
         let kept = object.clone();
-        let read = move |view: &dyn ReadView, now| spent(view, now, &kept);
+        let read = move |view: &dyn ReadView, now| current_spending(view, now, &kept);
         let before = self.store.engine().read(read).await?;
         let held = client.limits.held(name);
         let known = client.limits.budgets.contains_key(name);
@@ -189,18 +190,22 @@ fn place(key: &Key, period: &str) -> Vec<u8> {
     key_layout::object(RecordKind::Spent, &key.tenant().key([key.id(), period].join("\0")))
 }
 
-fn spent(view: &dyn ReadView, now: u64, object: &[u8]) -> Result<NanoDollars, StoreError> {
-    let kept = kept(view, object)?.filter(|kept| kept.expires > now);
+fn current_spending(
+    view: &dyn ReadView,
+    now: u64,
+    object: &[u8],
+) -> Result<NanoDollars, StoreError> {
+    let kept = stored_spending(view, object)?.filter(|kept| kept.expires > now);
     Ok(kept.map(|kept| kept.sum).unwrap_or_default())
 }
 
-fn kept(view: &dyn ReadView, object: &[u8]) -> Result<Option<Spent>, StoreError> {
+fn stored_spending(view: &dyn ReadView, object: &[u8]) -> Result<Option<Spent>, StoreError> {
     view.get(object)?.map(|json| record::read("budget", &json)).transpose()
 }
 
 /// Lowers what a budget has come to, if it has begun.
 fn unbook(draft: &mut WriteTxn<'_>, object: &[u8], sum: NanoDollars) -> Result<(), StoreError> {
-    if let Some(known) = kept(draft, object)? {
+    if let Some(known) = stored_spending(draft, object)? {
         draft.put(object.to_vec(), record::write(&Spent { sum, ..known })?);
     }
     Ok(())
@@ -209,7 +214,7 @@ fn unbook(draft: &mut WriteTxn<'_>, object: &[u8], sum: NanoDollars) -> Result<(
 /// Keeps what a budget has come to.
 fn book(draft: &mut WriteTxn<'_>, change: &Change) -> Result<(), StoreError> {
     let object = &change.object;
-    let spent = match kept(draft, object)? {
+    let spent = match stored_spending(draft, object)? {
         Some(kept) if kept.expires > draft.now => Spent { sum: change.sum, ..kept },
         gone => {
             let expires = draft.now.saturating_add(millis(change.keep));

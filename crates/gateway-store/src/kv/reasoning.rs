@@ -39,7 +39,7 @@ pub(super) fn put(
     ttl: Duration,
 ) -> Result<(), StoreError> {
     let object = key_layout::object(RecordKind::Aside, key);
-    let before = kept(txn, &object)?;
+    let before = stored_reasoning(txn, &object)?;
     let place = match &before {
         Some(before) => before.place,
         None => take_place(txn, limits, key)?,
@@ -56,7 +56,7 @@ pub(super) fn get(
     now: u64,
     key: &Key,
 ) -> Result<Option<StoredReasoning>, StoreError> {
-    let kept = kept(view, &key_layout::object(RecordKind::Aside, key))?;
+    let kept = stored_reasoning(view, &key_layout::object(RecordKind::Aside, key))?;
     Ok(kept.filter(|kept| kept.expires > now).map(|kept| kept.aside))
 }
 
@@ -93,7 +93,7 @@ fn clear_first(
     let id = txn.get(&place)?.unwrap_or_default();
     let object =
         key_layout::object(RecordKind::Aside, &key.tenant().key(&*String::from_utf8_lossy(&id)));
-    if let Some(kept) = kept(txn, &object)?.filter(|kept| kept.place == order.first) {
+    if let Some(kept) = stored_reasoning(txn, &object)?.filter(|kept| kept.place == order.first) {
         if !full {
             return Ok(false);
         }
@@ -103,6 +103,9 @@ fn clear_first(
     Ok(true)
 }
 
-fn kept(view: &dyn ReadView, object: &[u8]) -> Result<Option<ReasoningRecord>, StoreError> {
+fn stored_reasoning(
+    view: &dyn ReadView,
+    object: &[u8],
+) -> Result<Option<ReasoningRecord>, StoreError> {
     view.get(object)?.map(|json| record::read("aside", &json)).transpose()
 }

@@ -188,7 +188,9 @@ impl RedisConnection {
             None => self.breaker.succeeded(),
         };
         match (change, outage) {
-            (BreakerTransition::Opened, Some(error)) => tracing::error!(%error, "Redis is unavailable"),
+            (BreakerTransition::Opened, Some(error)) => {
+                tracing::error!(%error, "Redis is unavailable");
+            }
             (BreakerTransition::Closed, _) => tracing::info!("Redis is available again"),
             (BreakerTransition::Opened | BreakerTransition::None, _) => {}
         }

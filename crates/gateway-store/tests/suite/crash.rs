@@ -76,7 +76,7 @@ fn killed_child(path: &Path, after: Duration) -> Vec<String> {
 }
 
 /// Returns the number of copies of each turn in the session.
-async fn kept(stores: &Stores) -> HashMap<String, u32> {
+async fn stored_versions(stores: &Stores) -> HashMap<String, u32> {
     let found = stores.sessions.load(&key("s"), Slice::ALL).await.unwrap().unwrap();
     let versions: Vec<_> = found.entries.iter().map(|entry| entry.version).collect();
     assert_eq!(versions, (1..=found.session.version).collect::<Vec<_>>(), "versions are dense");
@@ -102,7 +102,7 @@ async fn acknowledged_writes_survive_crash_of_file_store() {
     for round in 0..6 {
         acked.extend(killed_child(&path, Duration::from_millis(300 + 130 * round)));
         let stores = open(StoreBackend::Embedded(EmbeddedSettings::new(&path))).await;
-        let kept = kept(&stores).await;
+        let kept = stored_versions(&stores).await;
         let lost: Vec<_> = acked.iter().filter(|id| !kept.contains_key(*id)).collect();
         assert!(lost.is_empty(), "round {round}: lost {lost:?}");
         assert!(kept.values().all(|count| *count == 1), "round {round}: duplicates");
@@ -141,7 +141,7 @@ async fn acknowledged_writes_survive_crash_of_redis() {
         server.restart();
     }
     writers.join_all().await;
-    let kept = kept(&stores).await;
+    let kept = stored_versions(&stores).await;
     let acked = acked.lock().unwrap();
     assert_eq!((acked.len(), kept.len()), (2_400, 2_400));
     assert!(acked.iter().all(|id| kept.get(id) == Some(&1)));

@@ -21,7 +21,7 @@ async fn open(path: &Path) -> Result<Stores, StoreError> {
 }
 
 /// A file with one session of a few turns.
-async fn written(path: &Path) {
+async fn write_session(path: &Path) {
     let stores = open(path).await.unwrap();
     stores.sessions.create(&key("s"), &minute()).await.unwrap();
     for n in 0..20 {
@@ -42,7 +42,7 @@ async fn check_refused(path: &Path, why: &str) {
 async fn records_survive_restart() {
     let directory = Directory::new();
     let path = directory.path().join("deep/er/state.redb");
-    written(&path).await;
+    write_session(&path).await;
     let stores = open(&path).await.unwrap();
     let found = stores.sessions.load(&key("s"), Slice::ALL).await.unwrap().unwrap();
     assert_eq!(found.entries.len(), 20);
@@ -156,7 +156,7 @@ async fn foreign_file_is_rejected() {
 async fn newer_file_version_is_rejected() {
     let directory = Directory::new();
     let path = directory.path().join("state.redb");
-    written(&path).await;
+    write_session(&path).await;
     let database = redb::Database::open(&path).unwrap();
     let transaction = database.begin_write().unwrap();
     let schema: TableDefinition<'_, &str, u32> = TableDefinition::new("gateway_schema");
@@ -171,7 +171,7 @@ async fn newer_file_version_is_rejected() {
 async fn damaged_file_is_rejected_or_intact() {
     let directory = Directory::new();
     let path = directory.path().join("state.redb");
-    written(&path).await;
+    write_session(&path).await;
     let whole = fs::read(&path).unwrap();
     let mut refused = 0;
     for cut in [whole.len() / 2, 5_000, 100] {

@@ -184,7 +184,7 @@ fn aside(text: &str) -> StoredReasoning {
     StoredReasoning { reasoning: vec![reasoning], seal: Some(seal) }
 }
 
-async fn known(side: &dyn ReasoningStore, ids: &str) -> String {
+async fn known_ids(side: &dyn ReasoningStore, ids: &str) -> String {
     let keys: Vec<_> = ids.split(' ').map(key).collect();
     let found = side.get(&keys).await.unwrap();
     let text = |it: &Option<StoredReasoning>| {
@@ -201,11 +201,11 @@ pub(crate) async fn reasoning_is_found_by_tool_call(on: Which) {
     side.put(&key("a"), &aside("one"), MINUTE).await.unwrap();
     side.put(&key("b"), &aside("two"), SHORT).await.unwrap();
     side.put(&foreign("c"), &aside("three"), MINUTE).await.unwrap();
-    assert_eq!(known(&**side, "b a c none").await, "two one - -");
+    assert_eq!(known_ids(&**side, "b a c none").await, "two one - -");
     assert_eq!(side.get(&[key("a")]).await.unwrap(), [Some(aside("one"))]);
     side.put(&key("a"), &aside("other"), MINUTE).await.unwrap();
     time::sleep(LONGER).await;
-    assert_eq!(known(&**side, "a b").await, "other -");
+    assert_eq!(known_ids(&**side, "a b").await, "other -");
 }
 
 pub(crate) async fn oldest_reasoning_is_evicted(on: Which) {
@@ -217,9 +217,9 @@ pub(crate) async fn oldest_reasoning_is_evicted(on: Which) {
         side.put(&key(id), &aside(id), MINUTE).await.unwrap();
         time::sleep(Duration::from_millis(3)).await;
     }
-    assert_eq!(known(&**side, "a b c d").await, "- b c d");
+    assert_eq!(known_ids(&**side, "a b c d").await, "- b c d");
     side.put(&key("e"), &aside("e"), MINUTE).await.unwrap();
-    assert_eq!(known(&**side, "a b c d e").await, "- - c d e");
+    assert_eq!(known_ids(&**side, "a b c d e").await, "- - c d e");
     let kept = side.get(&[foreign("a")]).await.unwrap();
     assert_eq!(kept, [Some(aside("x"))], "others are not made to pay");
 }
@@ -258,7 +258,7 @@ fn row(id: &str, day: u64, client: &str, model: &str) -> AdmittedRequest {
     }
 }
 
-fn closed(input: u64, cost: u64) -> RequestOutcome {
+fn closed_outcome(input: u64, cost: u64) -> RequestOutcome {
     let usage = Usage { input, reasoning: 1, ..Usage::default() };
     RequestOutcome { outcome: "ok".into(), usage, cost: Some(NanoDollars(cost)), estimated: false }
 }
@@ -296,16 +296,16 @@ pub(crate) async fn ledger_totals_equal_sum_of_records(on: Which) {
     ] {
         let row = row(id, day, client, model);
         ledger.record(&batch(next(), &[&row], &[])).await.unwrap();
-        let ends = [(&row, closed(input, input * 3))];
+        let ends = [(&row, closed_outcome(input, input * 3))];
         let (first, second) = (next(), next());
         for number in [first, first, second] {
             ledger.record(&batch(number, &[], &ends)).await.unwrap();
         }
     }
-    let mut quick = Totals::of(&row("", today, "acme", "m1"), &closed(100, 0));
+    let mut quick = Totals::of(&row("", today, "acme", "m1"), &closed_outcome(100, 0));
     quick.add(&Totals::of(
         &row("", today, "acme", "m1"),
-        &RequestOutcome { cost: None, ..closed(1, 0) },
+        &RequestOutcome { cost: None, ..closed_outcome(1, 0) },
     ));
     let sums = Batch { sums: vec![quick], ..batch(next(), &[], &[]) };
     ledger.record(&sums).await.unwrap();
@@ -336,7 +336,7 @@ pub(crate) async fn orphans_are_closed_once(on: Which) {
     assert_eq!(ledger.close_orphans(today * DAY, "lost_in_crash").await.unwrap(), 1);
     assert_eq!(ledger.close_orphans(today * DAY, "lost_in_crash").await.unwrap(), 0);
     // It was slow, not lost: it is not counted again.
-    ledger.record(&batch(2, &[], &[(&lost, closed(1, 1))])).await.unwrap();
+    ledger.record(&batch(2, &[], &[(&lost, closed_outcome(1, 1))])).await.unwrap();
     let sums = ledger.totals(0..=today, None).await.unwrap();
     let brief: Vec<_> = sums.iter().map(|it| (&*it.outcome, it.requests, it.estimated)).collect();
     assert_eq!(brief, [("lost_in_crash", 1, 1)]);

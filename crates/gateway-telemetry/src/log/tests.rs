@@ -20,7 +20,7 @@ impl Write for MemoryOutput {
 }
 
 /// Returns the lines written while `log` runs.
-fn written(format: LogFormat, level: Level, log: impl FnOnce(&LevelHandle)) -> String {
+fn logged_text(format: LogFormat, level: Level, log: impl FnOnce(&LevelHandle)) -> String {
     let memory = MemoryOutput::default();
     let lines = NonBlockingWriter::spawn(memory.clone(), QUEUE).unwrap();
     let telemetry = LogHandle { lines, level: LevelHandle::new(level) };
@@ -33,7 +33,7 @@ fn written(format: LogFormat, level: Level, log: impl FnOnce(&LevelHandle)) -> S
 
 #[test]
 fn event_is_one_json_object() {
-    let line = written(LogFormat::Json, Level::INFO, |_| {
+    let line = logged_text(LogFormat::Json, Level::INFO, |_| {
         let none: Option<&str> = None;
         let (error, nan) = (io::Error::other("broken\r\npipe"), f64::NAN);
         tracing::info!(target: "gateway_http", model = "m", n = 3, f = 0.5, yes = true, none, nan,
@@ -57,11 +57,11 @@ fn field_cannot_break_the_line() {
     for evil in ["\u{1b}[31mred", "\"}{\"level\":\"ERROR", "a\r\nb", &"x".repeat(1 << 20)] {
         let log =
             |_: &LevelHandle| tracing::info!(target: "gateway", evil, debug = ?evil, shown = %evil);
-        let line = written(LogFormat::Json, Level::INFO, log);
+        let line = logged_text(LogFormat::Json, Level::INFO, log);
         assert_eq!(line.lines().count(), 1);
         assert!(line.len() < 4096 && !line.contains('\u{1b}'));
         assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok(), "{line}");
-        let line = written(LogFormat::Pretty, Level::INFO, log);
+        let line = logged_text(LogFormat::Pretty, Level::INFO, log);
         assert_eq!(line.lines().count(), 1);
         assert!(line.len() < 4096 && !line.contains('\u{1b}'));
     }
@@ -69,7 +69,7 @@ fn field_cannot_break_the_line() {
 
 #[track_caller]
 fn check(level: Level, expected: usize) {
-    let lines = written(LogFormat::Pretty, level, |_| {
+    let lines = logged_text(LogFormat::Pretty, level, |_| {
         tracing::error!(target: "hyper", "1");
         tracing::debug!(target: "hyper", "never");
         tracing::warn!(target: "gateway_core", "2");
@@ -91,7 +91,7 @@ fn level_applies_to_own_targets() {
 
 #[test]
 fn level_changes_at_run_time() {
-    let lines = written(LogFormat::Pretty, Level::INFO, |level| {
+    let lines = logged_text(LogFormat::Pretty, Level::INFO, |level| {
         let log = |what: &str| tracing::debug!(target: "gateway_core", "{what}");
         log("before");
         level.set(Level::DEBUG);
@@ -105,7 +105,7 @@ fn level_changes_at_run_time() {
 
 #[test]
 fn repeated_warning_is_rate_limited() {
-    let lines = written(LogFormat::Pretty, Level::INFO, |_| {
+    let lines = logged_text(LogFormat::Pretty, Level::INFO, |_| {
         for number in 0..1000 {
             tracing::warn!(target: "gateway_core", number, "the same");
             tracing::info!(target: "gateway_core", number, "of each request");

@@ -137,7 +137,7 @@ fn traceparent(it: &SpanContext) -> String {
 }
 
 /// Returns the current span's context, if there is one.
-fn current() -> Option<Context> {
+fn current_context() -> Option<Context> {
     let context = Context::current();
     context.span().span_context().is_valid().then_some(context)
 }

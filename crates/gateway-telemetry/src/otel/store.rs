@@ -1,6 +1,6 @@
 //! A span for each store operation that a request waits for.
 
-use super::{OtelPipeline, attributes, current};
+use super::{OtelPipeline, attributes, current_context};
 use opentelemetry::{
     Context, KeyValue,
     trace::{SpanKind, Status, TraceContextExt as _, Tracer as _},
@@ -13,7 +13,7 @@ pub struct StoreSpan(Option<Context>);
 impl OtelPipeline {
     /// Starts the span of an operation on the backend `system`, if a traced request waits for it.
     pub fn store(&self, operation: &'static str, system: &'static str) -> StoreSpan {
-        StoreSpan(current().map(|within| {
+        StoreSpan(current_context().map(|within| {
             let span = self
                 .tracer
                 .span_builder(format!("store.{operation}"))

@@ -21,7 +21,7 @@ pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, ToolConf
     Ok(rows)
 }
 
-fn said(description: &str) -> Value {
+fn text_parameter(description: &str) -> Value {
     json!({ "type": "string", "minLength": 1, "description": description })
 }
 
@@ -32,7 +32,8 @@ fn compute_similarity(services: &ServicesSettings) -> Result<ToolRow, ToolConfig
         service: CODE_ORCHESTRATOR,
         path: "/v1/similarity",
     };
-    let properties = json!({ "text1": said("One text."), "text2": said("The other.") });
+    let properties =
+        json!({ "text1": text_parameter("One text."), "text2": text_parameter("The other.") });
     Ok(ToolRow { schema: object(&properties, &["text1", "text2"]), ..line.row(services)? })
 }
 
@@ -68,7 +69,7 @@ fn extract_terms(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError
     row.fallback = fallback;
     row.schema = object(
         &json!({
-            "query": said("The question."),
+            "query": text_parameter("The question."),
             "domain": text("The domain of the question."),
             "min_confidence": share("Minimum confidence of a term."),
             "max_terms": whole(1, 100, "Maximum number of terms."),

@@ -27,7 +27,7 @@ impl Model {
         Arc::new(Self { calls: calls.to_vec(), rounds, asked, told })
     }
 
-    fn told(request: &ChatRequest) -> Vec<String> {
+    fn tool_results(request: &ChatRequest) -> Vec<String> {
         let parts = request.messages.last().into_iter().flat_map(|message| &message.parts);
         let results = parts.filter_map(|part| {
             let Content::ToolResult(it) = &part.content else { return None };
@@ -46,7 +46,7 @@ impl Provider for Model {
 
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let round = self.asked.fetch_add(1, Ordering::Relaxed);
-        *self.told.lock().unwrap() = Self::told(call.request()?);
+        *self.told.lock().unwrap() = Self::tool_results(call.request()?);
         let events = if round < self.rounds {
             let delta = |(index, (name, arguments)): (u32, &(&str, &str))| {
                 StreamEvent::ToolCall(ToolCallDelta {

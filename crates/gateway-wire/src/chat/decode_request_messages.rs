@@ -148,7 +148,7 @@ fn assistant(
         parts.push(Content::ToolCall(call(raw, &calls_at.item(index))?).into());
     }
     if let Some(LegacyFunctionCallWire { name: Some(name), arguments }) = wire.function_call {
-        let arguments = arguments.map(|it| spelled(&it)).unwrap_or_default();
+        let arguments = arguments.map(|it| arguments_text(&it)).unwrap_or_default();
         let id = legacy.next();
         parts.push(
             Content::ToolCall(ToolCall { id, name, arguments, ..ToolCall::default() }).into(),
@@ -198,12 +198,12 @@ fn call(raw: &RawValue, at: &JsonPath<'_>) -> Result<ToolCall> {
     let at = at.member("function");
     let function = wire.function.ok_or_else(|| at.invalid("is required"))?;
     let name = function.name.ok_or_else(|| at.member("name").invalid("is required"))?;
-    let arguments = function.arguments.map(|it| spelled(&it)).unwrap_or_default();
+    let arguments = function.arguments.map(|it| arguments_text(&it)).unwrap_or_default();
     Ok(ToolCall { id, name, arguments, custom: false, seal })
 }
 
 /// Arguments: a string that holds JSON, or, from some clients, the JSON itself.
-fn spelled(arguments: &Json) -> String {
+fn arguments_text(arguments: &Json) -> String {
     match arguments.read::<LossyText<'_>>() {
         Ok(text) => text.into_string(),
         Err(_) => arguments.get().to_owned(),

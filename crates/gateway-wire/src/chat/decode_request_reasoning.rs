@@ -21,18 +21,18 @@ pub(super) fn decode(wire: &mut ChatMessageWire<'_>) -> Vec<Part> {
     let seal = wire.reasoning_details.filter(|raw| raw.get() != "[]").map(details);
     // The blocks hold the text too.
     if parts.is_empty() && (text.is_some() || seal.is_some()) {
-        parts.push(thought(text.unwrap_or_default(), seal));
+        parts.push(reasoning_part(text.unwrap_or_default(), seal));
     } else if seal.is_some() {
-        parts.push(thought(String::new(), seal));
+        parts.push(reasoning_part(String::new(), seal));
     }
     let signature = wire.extra_content.take().and_then(GoogleExtraContentWire::seal);
     if signature.is_some() {
-        parts.push(thought(String::new(), signature));
+        parts.push(reasoning_part(String::new(), signature));
     }
     parts
 }
 
-fn thought(text: String, seal: Option<Seal>) -> Part {
+fn reasoning_part(text: String, seal: Option<Seal>) -> Part {
     Content::Reasoning(Reasoning { text, seal }).into()
 }
 
@@ -41,14 +41,14 @@ fn blocks(raw: &RawValue) -> Vec<Part> {
     let block = |block: &LazyObject<'_>| {
         let text = |name| block.text(name).map(std::borrow::Cow::into_owned);
         if block.is("type", "redacted_thinking") {
-            return Some(thought(
+            return Some(reasoning_part(
                 String::new(),
                 Some(anthropic(SealKind::Encrypted, text("data")?)),
             ));
         }
         let seal = text("signature").filter(|it| !it.is_empty());
         let seal = seal.map(|data| anthropic(SealKind::Signature, data));
-        Some(thought(text("thinking")?, seal))
+        Some(reasoning_part(text("thinking")?, seal))
     };
     blocks.iter().filter_map(block).collect()
 }

@@ -154,7 +154,7 @@ impl<'a> ChatMessageEncoder<'a, '_> {
                 | Content::Opaque(_) => {
                     said.extend(encode_request_parts::part(self.quirks, part, self.dropped));
                 }
-                Content::Reasoning(it) => self.thought(it, &mut wire),
+                Content::Reasoning(it) => self.write_reasoning(it, &mut wire),
                 Content::ToolResult(_) => {}
             }
         }
@@ -166,7 +166,7 @@ impl<'a> ChatMessageEncoder<'a, '_> {
         wire
     }
 
-    fn thought(&self, it: &'a Reasoning, wire: &mut ChatMessageOutWire<'a>) {
+    fn write_reasoning(&self, it: &'a Reasoning, wire: &mut ChatMessageOutWire<'a>) {
         let place = match self.quirks.history {
             ReasoningHistory::Nothing => return,
             ReasoningHistory::Text | ReasoningHistory::Required => &mut wire.reasoning_content,

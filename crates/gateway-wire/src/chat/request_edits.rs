@@ -193,13 +193,13 @@ mod tests {
         )
     }
 
-    fn sent(quirks: &Quirks, body: &str) -> String {
+    fn edited_body(quirks: &Quirks, body: &str) -> String {
         String::from_utf8(edit_request(quirks, &original(body), "new").concat()).unwrap()
     }
 
     #[track_caller]
     fn check(quirks: &Quirks, body: &str, expected: &str) {
-        assert_eq!(sent(quirks, body), expected);
+        assert_eq!(edited_body(quirks, body), expected);
         serde_json::from_str::<serde::de::IgnoredAny>(expected).unwrap();
     }
 
@@ -337,7 +337,7 @@ mod tests {
             };
             let options = if stream { r#","stream_options":{"include_usage":true}"# } else { "" };
             let expected = body("\"new\"", options);
-            prop_assert_eq!(sent(OPENAI, &body(r#""o\u006cd""#, "")), expected);
+            prop_assert_eq!(edited_body(OPENAI, &body(r#""o\u006cd""#, "")), expected);
         }
     }
 }

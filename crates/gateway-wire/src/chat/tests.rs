@@ -32,7 +32,7 @@ fn original(members: &str) -> ProviderRequest {
 }
 
 /// The same, decoded: nothing can be passed on.
-fn composed(members: &str) -> ProviderRequest {
+fn composed_request(members: &str) -> ProviderRequest {
     let call = original(members);
     let request: ChatRequest = call.request().unwrap().clone();
     self::call(Payload::Parsed(Arc::new(request)), call.stream)

@@ -70,17 +70,17 @@ fn tool(raw: &RawValue, at: &JsonPath<'_>) -> Result<ToolSpec> {
 
 fn function(raw: &RawValue, at: &JsonPath<'_>) -> Result<Function> {
     let FunctionToolInWire { name, description, parameters, strict } = read(raw, at)?;
-    let name = named(name, at)?;
+    let name = required_name(name, at)?;
     Ok(Function { name, description, parameters, strict })
 }
 
 fn custom(raw: &RawValue, at: &JsonPath<'_>) -> Result<Custom> {
     let CustomToolInWire { name, description, format } = read(raw, at)?;
-    let name = named(name, at)?;
+    let name = required_name(name, at)?;
     Ok(Custom { name, description, format })
 }
 
-fn named(name: Option<String>, at: &JsonPath<'_>) -> Result<String> {
+fn required_name(name: Option<String>, at: &JsonPath<'_>) -> Result<String> {
     let name = name.filter(|name| !name.is_empty());
     name.ok_or_else(|| at.member("name").invalid("is required"))
 }
@@ -159,7 +159,7 @@ mod tests {
         );
     }
 
-    fn named(name: &str) -> ToolChoice {
+    fn required_name(name: &str) -> ToolChoice {
         ToolChoice::Named(name.to_owned())
     }
 
@@ -169,9 +169,9 @@ mod tests {
         check(r#""none""#, &ToolChoice::None);
         check(r#""any""#, &ToolChoice::Required);
         check(r#"{"type":"required"}"#, &ToolChoice::Required);
-        check(r#"{"type":"function","function":{"name":"f"}}"#, &named("f"));
-        check(r#"{"type":"function","name":"f"}"#, &named("f"));
-        check(r#"{"type":"custom","custom":{"name":"f"}}"#, &named("f"));
+        check(r#"{"type":"function","function":{"name":"f"}}"#, &required_name("f"));
+        check(r#"{"type":"function","name":"f"}"#, &required_name("f"));
+        check(r#"{"type":"custom","custom":{"name":"f"}}"#, &required_name("f"));
     }
 
     #[test]

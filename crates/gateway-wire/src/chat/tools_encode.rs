@@ -151,7 +151,7 @@ struct AllowedToolListWire<'a> {
 }
 
 impl<'a> ChatToolChoiceWire<'a> {
-    fn named(&self, name: &'a str) -> NamedToolWire<'a> {
+    fn named_tool(&self, name: &'a str) -> NamedToolWire<'a> {
         let is_custom = |tool: &ToolSpec| matches!(tool.kind, ToolKind::Custom(_));
         if self.request.tools.iter().any(|tool| tool.name() == name && is_custom(tool)) {
             NamedToolWire { r#type: "custom", function: None, custom: Some(ToolNameWire { name }) }
@@ -171,13 +171,13 @@ impl Serialize for ChatToolChoiceWire<'_> {
             ToolChoice::Auto => serializer.serialize_str("auto"),
             ToolChoice::None => serializer.serialize_str("none"),
             ToolChoice::Required => serializer.serialize_str("required"),
-            ToolChoice::Named(name) => self.named(name).serialize(serializer),
+            ToolChoice::Named(name) => self.named_tool(name).serialize(serializer),
             ToolChoice::Allowed { names, required } => {
                 let mode = if *required { "required" } else { "auto" };
                 if !self.quirks.knows(ChatFeature::CustomTools) {
                     return serializer.serialize_str(mode);
                 }
-                let tools = names.iter().map(|name| self.named(name)).collect();
+                let tools = names.iter().map(|name| self.named_tool(name)).collect();
                 let allowed_tools = AllowedToolListWire { mode, tools };
                 AllowedToolsWire { r#type: "allowed_tools", allowed_tools }.serialize(serializer)
             }

@@ -142,7 +142,7 @@ fn check_texts(members: &Value, said: &[&str], expected: &[&str]) {
         .collect();
     assert_eq!(texts, expected);
     assert!(whole["choices"].as_array().unwrap().iter().all(|it| it["finish_reason"] == "length"));
-    assert_eq!(streamed(members, said), expected);
+    assert_eq!(streamed_chunks(members, said), expected);
 }
 
 fn chunks(members: &Value, events: Vec<StreamEvent>) -> Vec<Value> {
@@ -160,7 +160,7 @@ fn chunks(members: &Value, events: Vec<StreamEvent>) -> Vec<Value> {
 
 /// Returns the choices that the chunks of a stream fold to.
 #[track_caller]
-fn streamed(members: &Value, said: &[&str]) -> Vec<String> {
+fn streamed_chunks(members: &Value, said: &[&str]) -> Vec<String> {
     let mut texts = vec![String::new(); said.len()];
     let mut finishes = vec![0; said.len()];
     for chunk in chunks(members, events(said)) {

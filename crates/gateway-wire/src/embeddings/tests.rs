@@ -26,7 +26,7 @@ fn check_answer(upstream: &dyn EmbeddingDialect, answer: &str, format: &str, exp
     assert_eq!(String::from_utf8(write_answer(&answer, &request)).unwrap(), expected);
 }
 
-fn told(first: &str, second: &str, model: &str, tokens: u64) -> String {
+fn embeddings_reply(first: &str, second: &str, model: &str, tokens: u64) -> String {
     format!(
         concat!(
             r#"{{"object":"list","data":[{{"object":"embedding","index":0,"embedding":{}}},"#,
@@ -123,22 +123,32 @@ fn vector_numbers_keep_their_digits() {
     let openai = format!(
         r#"{{"data":[{{"index":1,"embedding":{second}}},{{"index":0,"embedding":{first}}}],"model":"x","usage":{{"prompt_tokens":3,"total_tokens":3}}}}"#
     );
-    check_answer(&OpenAiEmbeddings, &openai, "float", &told(first, second, "x", 3));
+    check_answer(&OpenAiEmbeddings, &openai, "float", &embeddings_reply(first, second, "x", 3));
     let gemini = format!(r#"{{"embeddings":[{{"values":{first}}},{{"values":{second}}}]}}"#);
-    check_answer(&GeminiOutbound, &gemini, "float", &told(first, second, "m", 0));
+    check_answer(&GeminiOutbound, &gemini, "float", &embeddings_reply(first, second, "m", 0));
     let ollama =
         format!(r#"{{"model":"x","embeddings":[{first},{second}],"prompt_eval_count":4}}"#);
-    check_answer(&OllamaOutbound::default(), &ollama, "float", &told(first, second, "x", 4));
+    check_answer(
+        &OllamaOutbound::default(),
+        &ollama,
+        "float",
+        &embeddings_reply(first, second, "x", 4),
+    );
 }
 
 #[test]
 fn encoding_format_is_converted_on_request() {
     let numbers = r#"{"data":[{"embedding":[1.0,-2.5]},{"embedding":[0.1]}]}"#;
     let base64 = r#"{"data":[{"embedding":"AACAPwAAIMA="},{"embedding":"zczMPQ=="}]}"#;
-    let wanted = told(r#""AACAPwAAIMA=""#, r#""zczMPQ==""#, "m", 0);
+    let wanted = embeddings_reply(r#""AACAPwAAIMA=""#, r#""zczMPQ==""#, "m", 0);
     check_answer(&OpenAiEmbeddings, numbers, "base64", &wanted);
     check_answer(&OpenAiEmbeddings, base64, "base64", &wanted);
-    check_answer(&OpenAiEmbeddings, base64, "float", &told("[1.0,-2.5]", "[0.1]", "m", 0));
+    check_answer(
+        &OpenAiEmbeddings,
+        base64,
+        "float",
+        &embeddings_reply("[1.0,-2.5]", "[0.1]", "m", 0),
+    );
 }
 
 #[test]
@@ -155,7 +165,7 @@ fn signed_bytes_become_numbers() {
         &SignedByteEmbeddings,
         answer,
         "float",
-        &told("[1,-1,127,-128]", "[0,1,2,3]", "m", 0),
+        &embeddings_reply("[1,-1,127,-128]", "[0,1,2,3]", "m", 0),
     );
     let asked = r#"{"model":"m","input":"a","dimensions":4,"encoding_format":"base64"}"#;
     let one = br#"{"data":[{"embedding":"Af9/gA=="}]}"#;

@@ -17,7 +17,7 @@ fn ask(model: &str, request: ChatRequest) -> ProviderRequest {
     ProviderRequest::new(ChatRequest { model: model.to_owned(), ..request })
 }
 
-fn written(model: &str, request: ChatRequest) -> (String, Vec<String>) {
+fn encoded_body(model: &str, request: ChatRequest) -> (String, Vec<String>) {
     let encoded = GeminiOutbound.encode(&ask(model, request)).unwrap();
     let dropped = encoded.dropped.iter().map(str::to_owned).collect();
     (String::from_utf8(encoded.to_vec()).unwrap(), dropped)
@@ -26,7 +26,7 @@ fn written(model: &str, request: ChatRequest) -> (String, Vec<String>) {
 /// Checks the member `name` of what is written for `request`.
 #[track_caller]
 fn check_member(name: &str, request: ChatRequest, expected: &Value) {
-    let (body, _) = written("gemini-2.5-flash", request);
+    let (body, _) = encoded_body("gemini-2.5-flash", request);
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body.get(name).unwrap_or(&Value::Null), expected);
 }
@@ -34,7 +34,7 @@ fn check_member(name: &str, request: ChatRequest, expected: &Value) {
 /// Checks the turns that are written for `messages`, of a model that wants signatures or not.
 #[track_caller]
 fn check_turns(model: &str, messages: Vec<Message>, expected: &Value) {
-    let (body, _) = written(model, ChatRequest { messages, ..ChatRequest::default() });
+    let (body, _) = encoded_body(model, ChatRequest { messages, ..ChatRequest::default() });
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(&body["contents"], expected);
 }
@@ -61,7 +61,7 @@ fn seal(dialect: Dialect, data: &str) -> Seal {
     Seal { dialect, kind: SealKind::Signature, id: None, data: data.to_owned() }
 }
 
-fn thought(text: &str, seal: Option<Seal>) -> Content {
+fn reasoning_part(text: &str, seal: Option<Seal>) -> Content {
     Content::Reasoning(Reasoning { text: text.to_owned(), seal })
 }
 
@@ -74,7 +74,7 @@ fn result(call_id: &str, text: &str) -> Content {
     })
 }
 
-fn said(role: Role, parts: impl IntoIterator<Item = Content>) -> Message {
+fn message(role: Role, parts: impl IntoIterator<Item = Content>) -> Message {
     Message::new(role, parts)
 }
 

@@ -309,7 +309,7 @@ mod tests {
     }
 
     /// Everything that is in a value, as a cursor finds it.
-    fn told(cursor: &mut JsonCursor<'_>) -> Option<serde_json::Value> {
+    fn read_value(cursor: &mut JsonCursor<'_>) -> Option<serde_json::Value> {
         if cursor.is_null() {
             return Some(serde_json::Value::Null);
         }
@@ -317,7 +317,7 @@ mod tests {
             b'{' => {
                 let mut members = serde_json::Map::new();
                 cursor.object(|key, cursor| {
-                    members.insert(key.to_owned(), told(cursor)?);
+                    members.insert(key.to_owned(), read_value(cursor)?);
                     Some(())
                 })?;
                 Some(members.into())
@@ -325,7 +325,7 @@ mod tests {
             b'[' => {
                 let mut values = Vec::new();
                 cursor.array(|cursor| {
-                    values.push(told(cursor)?);
+                    values.push(read_value(cursor)?);
                     Some(())
                 })?;
                 Some(values.into())
@@ -338,13 +338,13 @@ mod tests {
     fn cursor_visits_every_value() {
         let text = r#" { "a" : [ 1 , {} , [] , "x\"y" , null ] , "b" : { "c" : true } } "#;
         let expected: serde_json::Value = serde_json::from_str(text).unwrap();
-        assert_eq!(JsonCursor::parse(text, told), Some(expected));
+        assert_eq!(JsonCursor::parse(text, read_value), Some(expected));
         for end in 0..text.trim_end().len() {
-            assert_eq!(JsonCursor::parse(&text[..end], told), None, "{end}");
+            assert_eq!(JsonCursor::parse(&text[..end], read_value), None, "{end}");
         }
         let nested = |depth| "[".repeat(depth) + &"]".repeat(depth);
         for depth in [DEPTH as usize, DEPTH as usize + 1] {
-            let is_within = JsonCursor::parse(&nested(depth), told).is_some();
+            let is_within = JsonCursor::parse(&nested(depth), read_value).is_some();
             assert_eq!(is_within, depth <= DEPTH as usize, "{depth}");
             let inside = JsonCursor::parse(&nested(depth), |cursor| {
                 cursor.array(|cursor| cursor.skip_value().map(drop))
@@ -352,7 +352,7 @@ mod tests {
             assert_eq!(inside.is_some(), is_within, "{depth}");
         }
         for text in [r#"{"a":1} x"#, r#"{"\u0061":1}"#, r#"{"a":1,}"#, "[1,]", "[1 2]", "nul"] {
-            assert_eq!(JsonCursor::parse(text, told), None, "{text}");
+            assert_eq!(JsonCursor::parse(text, read_value), None, "{text}");
         }
     }
 }

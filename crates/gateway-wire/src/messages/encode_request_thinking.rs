@@ -67,8 +67,11 @@ impl ThinkingPlan {
         let is_ours = request.dialect == Some(Dialect::Messages);
         // Here effort is more than thinking, and may be asked for without.
         let is_effort_alone = is_ours && !asked.adaptive && asked.budget.is_none();
-        let mut mode =
-            if is_effort_alone { ThinkingMode::Unsaid } else { wanted(asked, style, bound) };
+        let mut mode = if is_effort_alone {
+            ThinkingMode::Unsaid
+        } else {
+            thinking_budget(asked, style, bound)
+        };
         let choice = request.tool_choice.as_ref();
         if mode.is_on() && !is_possible(mode, style, choice, turns) {
             dropped.insert("reasoning");
@@ -109,7 +112,7 @@ impl ThinkingMode {
     }
 }
 
-fn wanted(
+fn thinking_budget(
     asked: &ReasoningOptions,
     style: Option<ReasoningStyle>,
     bound: Option<u64>,

@@ -58,7 +58,7 @@ fn object(members: &Extra) -> Option<Json> {
             continue;
         }
         let new = match name {
-            "properties" | "$defs" | "definitions" => named(value),
+            "properties" | "$defs" | "definitions" => named_schemas(value),
             "items" | "prefixItems" | "anyOf" | "oneOf" | "allOf" | "not" => amended(value),
             _ => None,
         };
@@ -79,7 +79,7 @@ fn object(members: &Extra) -> Option<Json> {
 }
 
 /// An object whose members are schemas.
-fn named(schemas: &Json) -> Option<Json> {
+fn named_schemas(schemas: &Json) -> Option<Json> {
     let (schemas, mut out): (Extra, _) = (schemas.read().ok()?, Extra::default());
     let mut is_changed = false;
     for (name, schema) in schemas.iter() {

@@ -63,7 +63,7 @@ impl OutputItemDecoder {
         Self { told: Vec::new(), calls: 0, ids }
     }
 
-    fn told(&mut self, at: u64) -> &mut ItemProgress {
+    fn item_progress(&mut self, at: u64) -> &mut ItemProgress {
         let known = self.told.iter().rposition(|told| told.at == at);
         let known = known.unwrap_or_else(|| {
             self.told.push(ItemProgress { at, ..ItemProgress::default() });
@@ -81,7 +81,7 @@ impl OutputItemDecoder {
 
     /// Handles the start of an item.
     pub(super) fn begin(&mut self, at: u64, item: &RawValue, events: &mut Vec<StreamEvent>) {
-        self.told(at);
+        self.item_progress(at);
         if kind_of(item).is_some_and(|kind| is_call(&kind))
             && let Ok(call) = serde_json::from_str::<ResponsesCallWire>(item.get())
             && call.namespace.is_none()
@@ -98,7 +98,7 @@ impl OutputItemDecoder {
         more: String,
         events: &mut Vec<StreamEvent>,
     ) {
-        let told = self.told(at);
+        let told = self.item_progress(at);
         if more.is_empty() || told.done {
             return;
         }
@@ -133,13 +133,13 @@ impl OutputItemDecoder {
 
     /// A note on the text of an item.
     pub(super) fn note(&mut self, at: u64, note: &RawValue, events: &mut Vec<StreamEvent>) {
-        self.told(at).annotations += 1;
+        self.item_progress(at).annotations += 1;
         events.push(StreamEvent::Annotation(annotations::to_chat(note)));
     }
 
     /// Handles a completed item: emits what its deltas did not. A repeated call emits nothing.
     pub(super) fn done(&mut self, at: u64, item: &RawValue, events: &mut Vec<StreamEvent>) {
-        if self.told(at).done {
+        if self.item_progress(at).done {
             return;
         }
         let Some(kind) = kind_of(item) else { return };
@@ -150,7 +150,7 @@ impl OutputItemDecoder {
             kind if is_call(kind) => self.done_call(at, text, events),
             _ => None,
         };
-        let told = self.told(at);
+        let told = self.item_progress(at);
         told.done = true;
         if read.is_none() && !told.is_begun() {
             let (dialect, kind) = (Dialect::Responses, kind.into_owned());
@@ -163,7 +163,7 @@ impl OutputItemDecoder {
         let (mut texts, mut refusals, mut noted) = (0, 0, 0);
         for part in message.content.unwrap_or_default() {
             let LossyString(text) = part.text.unwrap_or_default();
-            let fresh = rest(&text, self.told(at).text.saturating_sub(texts));
+            let fresh = rest(&text, self.item_progress(at).text.saturating_sub(texts));
             let is_whole = fresh.len() == text.len();
             texts += text.len();
             if !fresh.is_empty() {
@@ -172,12 +172,13 @@ impl OutputItemDecoder {
                 events.extend(logprobs.map(StreamEvent::Logprobs));
             }
             let LossyString(refusal) = part.refusal.unwrap_or_default();
-            let fresh = rest(&refusal, self.told(at).refusal.saturating_sub(refusals)).to_owned();
+            let fresh =
+                rest(&refusal, self.item_progress(at).refusal.saturating_sub(refusals)).to_owned();
             refusals += refusal.len();
             self.more(at, ItemTextSlot::Refusal, fresh, events);
             for note in part.annotations.unwrap_or_default() {
                 noted += 1;
-                if noted > self.told(at).annotations {
+                if noted > self.item_progress(at).annotations {
                     self.note(at, note, events);
                 }
             }
@@ -190,7 +191,7 @@ impl OutputItemDecoder {
         let texts = reasoning.summary.into_iter().chain(reasoning.content).flatten();
         let texts: Vec<_> = texts.map(|part| part.text.0).filter(|text| !text.is_empty()).collect();
         let whole = texts.join(GAP);
-        let told = self.told(at);
+        let told = self.item_progress(at);
         let fresh = rest(&whole, told.thinking);
         if !fresh.is_empty() {
             told.thinking = whole.len();
@@ -209,10 +210,10 @@ impl OutputItemDecoder {
         if call.namespace.is_some() {
             return None;
         }
-        if self.told(at).call.is_none() {
+        if self.item_progress(at).call.is_none() {
             self.begin_call(at, &call, events);
         } else {
-            let told = self.told(at).arguments;
+            let told = self.item_progress(at).arguments;
             self.more(at, ItemTextSlot::Arguments, rest(call.text(), told).to_owned(), events);
         }
         Some(())
@@ -223,7 +224,7 @@ impl OutputItemDecoder {
         self.calls += 1;
         let named = call.call_id.clone().or_else(|| call.id.clone()).filter(|id| !id.is_empty());
         let id = named.unwrap_or_else(|| self.ids.next("call_"));
-        let told = self.told(at);
+        let told = self.item_progress(at);
         told.call = Some(index);
         told.arguments = call.text().len();
         events.push(StreamEvent::ToolCall(ToolCallDelta {

@@ -77,7 +77,7 @@ impl<'a> InputEncoder<'a, '_> {
 
     /// Thinking goes back only with the seal that this dialect gave for it.
     fn reasoning(&mut self, reasoning: &'a Reasoning, role: Role) {
-        let Some(seal) = own(reasoning.seal.as_ref()) else { return };
+        let Some(seal) = own_seal(reasoning.seal.as_ref()) else { return };
         let text = Some(reasoning.text.as_str()).filter(|text| !text.is_empty());
         let item = InputItemWire::Reasoning {
             id: seal.id.as_deref(),
@@ -126,7 +126,7 @@ pub(super) fn is_content(kind: &str) -> bool {
     kind.starts_with("input_") || kind.starts_with("output_")
 }
 
-fn own(seal: Option<&Seal>) -> Option<&Seal> {
+fn own_seal(seal: Option<&Seal>) -> Option<&Seal> {
     seal.filter(|seal| {
         seal.dialect == Dialect::Responses && (seal.id.is_some() || !seal.data.is_empty())
     })

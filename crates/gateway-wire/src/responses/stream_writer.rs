@@ -44,7 +44,7 @@ pub(super) fn write_whole(answer: ChatResponse, reply: ResponseContext) -> Vec<u
     for step in answer.into_events() {
         writer.step(step, &mut None);
     }
-    writer.output.finish(writer.about.cut().is_some(), &mut silent(&mut 0));
+    writer.output.finish(writer.about.cut().is_some(), &mut discarding_emitter(&mut 0));
     serde_json::to_vec(&writer.object(ResponseStage::Ended)).unwrap_or_default()
 }
 
@@ -58,7 +58,7 @@ pub fn response_object(id: &str, reply: ResponseContext, stage: ResponseStage<'_
 }
 
 /// An emitter that only counts events.
-const fn silent(next: &mut u64) -> EventEmitter<'_> {
+const fn discarding_emitter(next: &mut u64) -> EventEmitter<'_> {
     EventEmitter { out: None, next }
 }
 

@@ -84,16 +84,16 @@ pub(super) fn write_choice<'a>(
         ToolChoice::Auto => ResponsesToolChoiceWire::Word("auto"),
         ToolChoice::None => ResponsesToolChoiceWire::Word("none"),
         ToolChoice::Required => ResponsesToolChoiceWire::Word("required"),
-        ToolChoice::Named(name) => ResponsesToolChoiceWire::One(named(name, tools)),
+        ToolChoice::Named(name) => ResponsesToolChoiceWire::One(named_choice(name, tools)),
         ToolChoice::Allowed { names, required } => ResponsesToolChoiceWire::Allowed {
             kind: "allowed_tools",
             mode: if *required { "required" } else { "auto" },
-            tools: names.iter().map(|name| named(name, tools)).collect(),
+            tools: names.iter().map(|name| named_choice(name, tools)).collect(),
         },
     }
 }
 
-fn named<'a>(name: &'a str, tools: &[ToolSpec]) -> NamedToolChoiceWire<'a> {
+fn named_choice<'a>(name: &'a str, tools: &[ToolSpec]) -> NamedToolChoiceWire<'a> {
     let kind = tools.iter().find(|tool| tool.name() == name).map(|tool| &tool.kind);
     match kind {
         Some(ToolKind::Hosted(_)) => NamedToolChoiceWire { kind: name, name: None },

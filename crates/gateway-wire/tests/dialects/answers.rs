@@ -81,7 +81,7 @@ fn events() -> impl Strategy<Value = Vec<StreamEvent>> {
     )
 }
 
-fn asked(stream: bool) -> (ProviderRequest, ResponseContext) {
+fn request_and_context(stream: bool) -> (ProviderRequest, ResponseContext) {
     let mut request = ChatRequest::user("m", "hello");
     (request.stream, request.stream_usage) = (stream, stream);
     let mut call = ProviderRequest::new(request.clone());
@@ -96,8 +96,8 @@ fn asked(stream: bool) -> (ProviderRequest, ResponseContext) {
     (call, reply)
 }
 
-fn streamed(caller: &dyn InboundDialect, events: Vec<StreamEvent>) -> Vec<u8> {
-    let mut writer = caller.writer(asked(true).1);
+fn streamed_bytes(caller: &dyn InboundDialect, events: Vec<StreamEvent>) -> Vec<u8> {
+    let mut writer = caller.writer(request_and_context(true).1);
     let mut out = Vec::new();
     for event in events {
         writer.write(Chunk::from_events(vec![event]), &mut out);
@@ -121,14 +121,14 @@ proptest! {
         let dialects = both();
         let ((up_a, down_a), (up_b, down_b)) = (&dialects[from], &dialects[to]);
         let expected = told(&fold(events.clone()));
-        let bytes = streamed(&**down_a, events);
-        let (call, _) = asked(true);
+        let bytes = streamed_bytes(&**down_a, events);
+        let (call, _) = request_and_context(true);
         let heard = read(&**up_a, &call, &bytes, &cuts).expect("it is complete");
         prop_assert_eq!(&heard, &read(&**up_a, &call, &bytes, &[]).expect("it is complete"));
         prop_assert_eq!(&told(&fold(heard.clone())), &expected);
-        let again = read(&**up_b, &call, &streamed(&**down_b, heard.clone()), &cuts).expect("so is this");
+        let again = read(&**up_b, &call, &streamed_bytes(&**down_b, heard.clone()), &cuts).expect("so is this");
         prop_assert_eq!(&told(&fold(again)), &expected);
-        let (call, reply) = asked(false);
+        let (call, reply) = request_and_context(false);
         let body = Bytes::from(down_b.write_whole(fold(heard), reply));
         let whole = up_b.read_whole(&call, body, IdGenerator::new(5)).expect("an answer");
         prop_assert_eq!(&told(&fold(whole.events)), &expected);
@@ -138,7 +138,7 @@ proptest! {
     #[test]
     fn truncated_stream_is_never_complete(events in events(), at in 0..3_usize, part in 0.0..1.0_f64) {
         let (upstream, caller) = &both()[at];
-        let bytes = streamed(&**caller, events);
+        let bytes = streamed_bytes(&**caller, events);
         let text = String::from_utf8(bytes).expect("text");
         // Up to the terminal event; what follows it in this dialect is not needed.
         let end = ["\"finish_reason\":\"", "event: response.completed", "event: response.incomplete", "event: message_delta"]
@@ -148,7 +148,7 @@ proptest! {
             .expect("it ends");
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share of a length")]
         let cut = (end as f64 * part) as usize;
-        let (call, _) = asked(true);
+        let (call, _) = request_and_context(true);
         prop_assert!(read(&**upstream, &call, &text.as_bytes()[..cut], &[]).is_err());
     }
 }

@@ -21,7 +21,7 @@ fn both() -> Vec<(Box<dyn OutboundDialect>, Box<dyn InboundDialect>)> {
 }
 
 /// Returns the features of `features` that a request has.
-fn said(request: &ChatRequest, features: &[&RequestFeature]) -> BTreeSet<&'static str> {
+fn features_of(request: &ChatRequest, features: &[&RequestFeature]) -> BTreeSet<&'static str> {
     features.iter().filter(|it| (it.seen)(request)).map(|it| it.name).collect()
 }
 
@@ -117,7 +117,7 @@ proptest! {
             .filter(|(it, support)| **support == FeatureSupport::Carried && !is_merged(it.name, b.0.dialect()))
             .map(|(it, _)| it.name)
             .collect();
-        let kept = said(&back, &features);
+        let kept = features_of(&back, &features);
         prop_assert!(kept.is_superset(&expected), "lost: {:?}", expected.difference(&kept));
     }
 

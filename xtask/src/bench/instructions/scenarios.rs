@@ -19,11 +19,11 @@ pub(crate) struct CountedScenario {
 /// All counted scenarios.
 pub(crate) const SCENARIOS: &[CountedScenario] = &[
     scenario("small", "bench-chat", small, 200),
-    streamed("chunk", "bench-chat", 10),
+    streamed_scenario("chunk", "bench-chat", 10),
     scenario("messages-90kB", "bench-chat", history, 40),
     scenario("body-1MB", "bench-chat", large, 10),
     scenario("translated", "bench-messages", small, 200),
-    streamed("translated-chunk", "bench-messages", 10),
+    streamed_scenario("translated-chunk", "bench-messages", 10),
 ];
 
 /// The bytes of a body that a read brings at least, but for the last read.
@@ -48,7 +48,11 @@ const fn scenario(
     CountedScenario { name, model, messages, streamed: false, requests }
 }
 
-const fn streamed(name: &'static str, model: &'static str, requests: u32) -> CountedScenario {
+const fn streamed_scenario(
+    name: &'static str,
+    model: &'static str,
+    requests: u32,
+) -> CountedScenario {
     CountedScenario { name, model, messages: small, streamed: true, requests }
 }
 

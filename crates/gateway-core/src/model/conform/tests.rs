@@ -12,7 +12,7 @@ fn asks(temperature: Option<f64>, top_p: Option<f64>, effort: Option<Effort>) ->
 }
 
 /// What is sent of the options, and after a `-` what is reported as dropped.
-fn sent(request: &ChatRequest, rules: &ModelRules, dialect: Dialect) -> String {
+fn conformed_request(request: &ChatRequest, rules: &ModelRules, dialect: Dialect) -> String {
     let mut dropped = DroppedParams::default();
     let edited = conform(request, rules, dialect, &mut dropped);
     let options = &edited.as_ref().unwrap_or(request).options;
@@ -48,7 +48,11 @@ fn sampling_parameters_follow_their_rule() {
     ];
     for (rule, temperature, top_p, effort, expected) in cases {
         let request = asks(temperature, top_p, effort);
-        assert_eq!(sent(&request, &sampling(rule), Dialect::Chat), expected, "{rule:?}");
+        assert_eq!(
+            conformed_request(&request, &sampling(rule), Dialect::Chat),
+            expected,
+            "{rule:?}"
+        );
     }
 }
 
@@ -59,8 +63,11 @@ fn sampling_beside_an_unset_effort_depends_on_the_default() {
         ..sampling(SamplingSupport::UnlessReasoning)
     };
     let request = asks(Some(0.5), None, None);
-    assert_eq!(sent(&request, &rules(Some(Effort::None)), Dialect::Chat), "t=0.5");
-    assert_eq!(sent(&request, &rules(Some(Effort::Medium)), Dialect::Chat), "-temperature");
+    assert_eq!(conformed_request(&request, &rules(Some(Effort::None)), Dialect::Chat), "t=0.5");
+    assert_eq!(
+        conformed_request(&request, &rules(Some(Effort::Medium)), Dialect::Chat),
+        "-temperature"
+    );
 }
 
 #[test]
@@ -78,7 +85,7 @@ fn effort_moves_to_the_nearest_accepted() {
         (Effort::None, Dialect::Chat, "low -reasoning_effort"),
     ];
     for (effort, dialect, expected) in cases {
-        assert_eq!(sent(&asks(None, None, Some(effort)), &rules, dialect), expected);
+        assert_eq!(conformed_request(&asks(None, None, Some(effort)), &rules, dialect), expected);
     }
 }
 
@@ -99,7 +106,11 @@ fn budget_becomes_an_effort_where_no_budget_is_taken() {
         let budget = Some(budget);
         request.options.reasoning =
             Some(ReasoningOptions { budget, ..ReasoningOptions::default() });
-        assert_eq!(sent(&request, &adaptive(off), Dialect::Messages), expected, "{budget:?}");
+        assert_eq!(
+            conformed_request(&request, &adaptive(off), Dialect::Messages),
+            expected,
+            "{budget:?}"
+        );
     }
 }
 
@@ -171,9 +182,9 @@ fn effort_beside_messages_is_dropped_where_the_model_has_none() {
         ..ModelRules::default()
     };
     let mut request = asks(None, None, Some(Effort::High));
-    assert_eq!(sent(&request, &rules, Dialect::Messages), "high");
+    assert_eq!(conformed_request(&request, &rules, Dialect::Messages), "high");
     request.dialect = Some(Dialect::Messages);
-    assert_eq!(sent(&request, &rules, Dialect::Messages), "-effort");
+    assert_eq!(conformed_request(&request, &rules, Dialect::Messages), "-effort");
 }
 
 #[test]

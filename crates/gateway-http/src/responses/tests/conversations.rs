@@ -19,7 +19,7 @@ impl Bench {
     }
 
     /// Returns the items of the conversation, oldest first.
-    async fn held(&self, conversation: &str) -> String {
+    async fn stored_items(&self, conversation: &str) -> String {
         let path = format!("{conversation}/items?order=asc&limit=100");
         let (status, list) = self.of(Method::GET, &path, Value::Null).await;
         assert_eq!(status, 200, "{list}");
@@ -27,7 +27,7 @@ impl Bench {
         list["data"].as_array().unwrap().iter().map(text).collect::<Vec<_>>().join("|")
     }
 
-    fn told(&self) -> String {
+    fn upstream_input(&self) -> String {
         self.chat.asked.lock().unwrap().last().unwrap().texts.join("|")
     }
 }
@@ -52,8 +52,8 @@ async fn check_turns(more: Value) {
         if more["background"] == true {
             bench.until(id(&answer), "completed").await;
         }
-        assert_eq!(bench.told(), told);
-        assert_eq!(bench.held(&name).await, held, "{more}");
+        assert_eq!(bench.upstream_input(), told);
+        assert_eq!(bench.stored_items(&name).await, held, "{more}");
     }
 }
 
@@ -81,7 +81,7 @@ async fn items_keep_their_names() {
     assert_eq!((status, id(&rest)), (200, &*name));
     assert_eq!(bench.of(Method::GET, &path, Value::Null).await.0, 404);
     assert_eq!(bench.of(Method::DELETE, &path, Value::Null).await.0, 404);
-    assert_eq!(bench.held(&name).await, "hi");
+    assert_eq!(bench.stored_items(&name).await, "hi");
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,7 +94,7 @@ async fn a_conversation_may_begin_with_something() {
     let (status, added) = bench.of(Method::POST, &format!("{name}/items"), more).await;
     assert_eq!((status, added["data"].as_array().unwrap().len()), (200, 2));
     bench.create("chat/say", json!({ "conversation": name })).await;
-    assert_eq!(bench.told(), "User:first|User:second|User:third|User:hi");
+    assert_eq!(bench.upstream_input(), "User:first|User:second|User:third|User:hi");
     let shown = bench.of(Method::GET, &name, Value::Null).await.1;
     assert_eq!((id(&shown), &shown["metadata"]), (&*name, &json!({ "topic": "x" })));
     let wish = json!({ "metadata": { "topic": "y" } });
@@ -111,7 +111,7 @@ async fn partial_response_of_disconnected_caller_is_in_conversation() {
     while !format!("{:?}", reply.frame().await.unwrap().unwrap()).contains("output_text.delta") {}
     drop(reply);
     bench.service.engine.responses.close().await;
-    assert_eq!(bench.held(&name).await, "hi|said 1");
+    assert_eq!(bench.stored_items(&name).await, "hi|said 1");
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +123,7 @@ async fn an_answer_in_a_conversation_is_continued_from_there() {
     let second = bench.create("chat/say", ask.clone()).await;
     bench.create("chat/say", ask).await;
     bench.create("chat/say", json!({ "previous_response_id": id(&second), "input": "x" })).await;
-    assert_eq!(bench.told(), "User:hi|Assistant:said 1|User:hi|Assistant:said 2|User:x");
+    assert_eq!(bench.upstream_input(), "User:hi|Assistant:said 1|User:hi|Assistant:said 2|User:x");
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +132,7 @@ async fn concurrent_turns_are_all_stored() {
     let name = bench.begin(Value::Null).await;
     let turn = || bench.create("chat/say", json!({ "conversation": name }));
     futures_util::future::join_all((0..8).map(|_| turn())).await;
-    assert_eq!(bench.held(&name).await.split('|').count(), 16);
+    assert_eq!(bench.stored_items(&name).await.split('|').count(), 16);
 }
 
 #[tokio::test(start_paused = true)]
@@ -228,14 +228,14 @@ async fn an_item_may_be_named_instead_of_said_again() {
         let mut more = more;
         more["input"] = input.clone();
         let next = bench.create("chat/say", more).await;
-        assert_eq!(bench.told(), "User:hi|Assistant:said 1|User:and?");
+        assert_eq!(bench.upstream_input(), "User:hi|Assistant:said 1|User:and?");
         assert_eq!(said(&next).split(' ').next(), Some("said"));
     }
     // What the conversation says already is not said twice.
     let again =
         json!({ "previous_response_id": id(&first), "input": [reference(&first["output"][0])] });
     bench.create("chat/say", again).await;
-    assert_eq!(bench.told(), "User:hi|Assistant:said 1");
+    assert_eq!(bench.upstream_input(), "User:hi|Assistant:said 1");
 }
 
 #[tokio::test(start_paused = true)]

@@ -87,7 +87,7 @@ pub(super) fn check(
     {
         same(headers, &names::MCP_NAME, name)?;
         if let Some(spec) = tool(name) {
-            mirrored(headers, &spec, params.arguments)?;
+            check_mirrored_arguments(headers, &spec, params.arguments)?;
         }
     }
     Ok(())
@@ -117,7 +117,7 @@ fn same(headers: &HeaderMap, name: &HeaderName, expected: &str) -> Result<(), St
 }
 
 /// Checks the arguments that a tool wants repeated in headers.
-fn mirrored(
+fn check_mirrored_arguments(
     headers: &HeaderMap,
     spec: &ToolSpec,
     arguments: Option<&RawValue>,

@@ -374,7 +374,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn known() -> TaxonomyTable {
+    fn known_taxonomies() -> TaxonomyTable {
         let mut known = TaxonomyTable::default();
         known.add("AI-ML_taxonomy", ["AI-ML", "machine learning"]).unwrap();
         known.add("security-2024", ["Security", "cyber security"]).unwrap();
@@ -384,7 +384,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        assert_eq!(requested(&known(), text).unwrap_or_default(), expected, "{text}");
+        assert_eq!(requested(&known_taxonomies(), text).unwrap_or_default(), expected, "{text}");
     }
 
     #[test]
@@ -475,16 +475,16 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_text_selects_a_known_taxonomy_or_none(text in "\\PC{0,80}") {
-            if let Some(found) = requested(&known(), &text) {
-                prop_assert!(known().id_of(&found) == found);
+            if let Some(found) = requested(&known_taxonomies(), &text) {
+                prop_assert!(known_taxonomies().id_of(&found) == found);
             }
         }
 
         #[test]
         fn names_are_found_in_any_case(name in "[aA][iI][- ]?[mM][lL]|[sS]ECURITY|[mM]achine-learning|[cC]loud") {
             let (asked, denied) = (format!("Please use the {name} taxonomy now"), format!("don't use the {name} taxonomy"));
-            prop_assert!(requested(&known(), &asked).is_some());
-            prop_assert!(requested(&known(), &denied).is_none());
+            prop_assert!(requested(&known_taxonomies(), &asked).is_some());
+            prop_assert!(requested(&known_taxonomies(), &denied).is_none());
         }
     }
 }

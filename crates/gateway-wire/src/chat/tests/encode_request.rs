@@ -18,7 +18,7 @@ fn put(quirks: Quirks, request: ChatRequest) -> (String, String) {
 /// Decodes a request of `members` and writes it; `expected` is what follows the messages.
 #[track_caller]
 fn check(quirks: Quirks, members: &str, expected: &str, expected_dropped: &str) {
-    let request = composed(members).request().unwrap().clone();
+    let request = composed_request(members).request().unwrap().clone();
     let (body, dropped) = put(quirks, request);
     let head = r#"{"model":"sent","messages":[{"role":"user","content":"hi"}]"#;
     assert_eq!(body.strip_prefix(head).expect(&body).strip_suffix('}').unwrap(), expected);

@@ -50,7 +50,7 @@ fn passthrough_response_is_metered() {
 fn invalid_response_is_an_error() {
     let check = |body: &'static str, expected: ErrorKind| {
         for quirks in [Quirks::OPENAI, Quirks::COMPATIBLE] {
-            for call in [original(""), composed("")] {
+            for call in [original(""), composed_request("")] {
                 let error = read(quirks, &call, body).unwrap_err();
                 assert_eq!(error.kind(), expected, "{body}");
             }
@@ -70,7 +70,7 @@ fn invalid_response_is_an_error() {
 #[test]
 fn written_response_matches_openai_schema() {
     for fixture in &fixtures::ALL {
-        let call = composed("");
+        let call = composed_request("");
         let mut answer = Collector::default();
         answer.extend(read(fixture.quirks, &call, fixture.whole).unwrap().events);
         let json = ChatInbound.write_whole(answer.finish(), reply(&call));
@@ -93,7 +93,7 @@ fn written_response_matches_openai_schema() {
 
 #[test]
 fn legacy_request_gets_legacy_response() {
-    let call = composed(r#""functions":[{"name":"f"}]"#);
+    let call = composed_request(r#""functions":[{"name":"f"}]"#);
     let mut answer = Collector::default();
     answer.extend(read(Quirks::OPENAI, &call, fixtures::CALLS.whole).unwrap().events);
     let json = ChatInbound.write_whole(answer.finish(), reply(&call));

@@ -21,17 +21,22 @@ fn whole(fixture: &Fixture, call: &ProviderRequest) -> ChatResponse {
 #[test]
 fn stream_folds_to_whole_response() {
     for fixture in &fixtures::ALL {
-        let streamed = run(fixture.quirks, &composed(STREAM), &[fixture.stream.as_bytes()]);
+        let streamed = run(fixture.quirks, &composed_request(STREAM), &[fixture.stream.as_bytes()]);
         assert_eq!(streamed.error, None, "{}", fixture.quirks.name);
-        assert_eq!(streamed.answer(), whole(fixture, &composed("")), "{}", fixture.quirks.name);
+        assert_eq!(
+            streamed.answer(),
+            whole(fixture, &composed_request("")),
+            "{}",
+            fixture.quirks.name
+        );
     }
 }
 
 #[test]
 fn written_stream_decodes_to_same_events() {
     for fixture in &fixtures::ALL {
-        let once = run(fixture.quirks, &composed(COUNTED), &[fixture.stream.as_bytes()]);
-        let twice = run(Quirks::OPENAI, &composed(COUNTED), &[once.out.as_bytes()]);
+        let once = run(fixture.quirks, &composed_request(COUNTED), &[fixture.stream.as_bytes()]);
+        let twice = run(Quirks::OPENAI, &composed_request(COUNTED), &[once.out.as_bytes()]);
         let name = fixture.quirks.name;
         let (mut first, mut second) = (once.answer(), twice.answer());
         for choice in first.choices.iter_mut().chain(&mut second.choices) {
@@ -81,7 +86,7 @@ fn normalized_streams_have_the_same_shape() {
     for fixture in &fixtures::ALL {
         let counts = fixture.stream.contains("\"usage\":{");
         for (members, asked) in [(STREAM, false), (COUNTED, true)] {
-            for call in [original(members), composed(members)] {
+            for call in [original(members), composed_request(members)] {
                 let outcome = run(fixture.quirks, &call, &[fixture.stream.as_bytes()]);
                 check_chunks(&outcome, asked && counts, fixture.quirks.name);
                 let usage = outcome.answer().usage;
@@ -95,11 +100,11 @@ fn normalized_streams_have_the_same_shape() {
 fn passthrough_and_translation_yield_same_events() {
     for fixture in &fixtures::ALL {
         let read = |outcome: &Outcome| {
-            run(Quirks::OPENAI, &composed(COUNTED), &[outcome.out.as_bytes()]).answer()
+            run(Quirks::OPENAI, &composed_request(COUNTED), &[outcome.out.as_bytes()]).answer()
         };
         let passed = run(fixture.quirks, &original(COUNTED), &[fixture.stream.as_bytes()]);
         let passed = read(&passed);
-        let translated = whole(fixture, &composed(""));
+        let translated = whole(fixture, &composed_request(""));
         let texts = |answer: &ChatResponse| {
             let choices = answer.choices.iter();
             choices
@@ -138,7 +143,7 @@ fn upstream_model_path_is_hidden() {
 #[test]
 fn events_are_independent_of_network_cuts() {
     for fixture in &fixtures::ALL {
-        for call in [original(COUNTED), composed(COUNTED)] {
+        for call in [original(COUNTED), composed_request(COUNTED)] {
             let bytes = fixture.stream.as_bytes();
             let uncut = run(fixture.quirks, &call, &[bytes]);
             for at in 0..=bytes.len() {
@@ -153,7 +158,7 @@ fn events_are_independent_of_network_cuts() {
 #[test]
 fn truncated_stream_is_an_error() {
     for fixture in &fixtures::ALL {
-        for call in [original(STREAM), composed(STREAM)] {
+        for call in [original(STREAM), composed_request(STREAM)] {
             let bytes = fixture.stream.as_bytes();
             let uncut = run(fixture.quirks, &call, &[bytes]).answer();
             for at in 0..bytes.len() {
@@ -178,7 +183,7 @@ fn check_failure(quirks: Quirks, events: &str, expected: ErrorKind) {
     let first =
         r#"data: {"id":"x","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}"#;
     let stream = format!("{first}\n\n{events}\n\ndata: [DONE]\n\n");
-    for call in [original(STREAM), composed(STREAM)] {
+    for call in [original(STREAM), composed_request(STREAM)] {
         let outcome = run(quirks, &call, &[stream.as_bytes()]);
         assert_eq!(outcome.error, Some(expected), "{events}");
         assert!(outcome.out.contains(r#""content":"a""#), "what came before is told");
@@ -221,7 +226,7 @@ fn missing_choices_are_accepted_only_after_done() {
     let one = r#"data: {"id":"x","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#;
     let silent = format!("{one}\n\n");
     let said = format!("{one}\n\ndata: [DONE]\n\n");
-    for call in [original(two), composed(two)] {
+    for call in [original(two), composed_request(two)] {
         let outcome = run(Quirks::OPENAI, &call, &[silent.as_bytes()]);
         assert_eq!(outcome.error, Some(ErrorKind::UpstreamTruncated));
         assert_eq!(run(Quirks::OPENAI, &call, &[said.as_bytes()]).error, None);
@@ -237,10 +242,11 @@ data: {"id":"x","choices":[{"index":0,"delta":{"content":"b"},"finish_reason":nu
 data: [DONE]
 
 "#;
-    for call in [original(STREAM), composed(STREAM)] {
+    for call in [original(STREAM), composed_request(STREAM)] {
         let outcome = run(Quirks::COMPATIBLE, &call, &[stream.as_bytes()]);
         check_chunks(&outcome, false, "late content");
-        let answer = run(Quirks::OPENAI, &composed(STREAM), &[outcome.out.as_bytes()]).answer();
+        let answer =
+            run(Quirks::OPENAI, &composed_request(STREAM), &[outcome.out.as_bytes()]).answer();
         assert_eq!(answer.text(), "ab");
     }
 }
@@ -248,7 +254,7 @@ data: [DONE]
 #[test]
 fn last_event_may_lack_blank_line() {
     for fixture in &fixtures::ALL {
-        for call in [original(COUNTED), composed(COUNTED)] {
+        for call in [original(COUNTED), composed_request(COUNTED)] {
             let whole = run(fixture.quirks, &call, &[fixture.stream.as_bytes()]);
             let stream = fixture.stream.replace("data: [DONE]\n\n", "");
             let short = run(fixture.quirks, &call, &[stream.trim_end().as_bytes()]);
@@ -272,7 +278,12 @@ fn full_inspection_reads_every_event() {
     call.inspection = Inspection::Full;
     for fixture in &fixtures::ALL {
         let outcome = run(fixture.quirks, &call, &[fixture.stream.as_bytes()]);
-        assert_eq!(outcome.answer(), whole(fixture, &composed("")), "{}", fixture.quirks.name);
+        assert_eq!(
+            outcome.answer(),
+            whole(fixture, &composed_request("")),
+            "{}",
+            fixture.quirks.name
+        );
     }
 }
 
@@ -293,7 +304,7 @@ proptest! {
     ) {
         let bytes = pieces.concat();
         let quirks = if verbatim { Quirks::OPENAI } else { Quirks::LLAMACPP };
-        for call in [original(COUNTED), composed(COUNTED)] {
+        for call in [original(COUNTED), composed_request(COUNTED)] {
             let outcome = run(quirks, &call, &[&bytes]);
             let ended = outcome.out.ends_with("data: [DONE]\n\n");
             prop_assert_eq!(ended, outcome.error.is_none());

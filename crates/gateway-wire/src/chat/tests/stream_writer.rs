@@ -9,7 +9,7 @@ use proptest::prelude::*;
 const STREAM: &str = r#""stream":true"#;
 
 fn write(members: &str, events: Vec<StreamEvent>) -> Outcome {
-    let call = composed(members);
+    let call = composed_request(members);
     let mut writer = ChatInbound.writer(reply(&call));
     let mut out = Vec::new();
     writer.write(Chunk::from_events(events), &mut out);
@@ -203,7 +203,7 @@ fn upstream_metadata_is_written() {
 
 #[test]
 fn error_is_the_last_event() {
-    let call = composed(STREAM);
+    let call = composed_request(STREAM);
     let mut writer = ChatInbound.writer(reply(&call));
     let mut out = Vec::new();
     writer.fail(&GatewayError::new(ErrorKind::UpstreamCut, "broken\n\ndata: x"), &mut out);

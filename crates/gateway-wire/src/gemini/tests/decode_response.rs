@@ -11,7 +11,7 @@ fn whole(body: &str) -> gateway_core::Result<ChatResponse> {
 }
 
 /// The response that `stream` spells if it is cut into events and then into blocks at `cuts`.
-fn streamed(blocks: &[&[u8]]) -> gateway_core::Result<ChatResponse> {
+fn read_stream(blocks: &[&[u8]]) -> gateway_core::Result<ChatResponse> {
     let mut splitter =
         crate::framing::EventSplitter::new(StreamFraming::Sse, crate::MAX_ANSWER_BYTES);
     let mut reader =
@@ -39,7 +39,7 @@ fn sse(steps: &[&str]) -> String {
 }
 
 /// Returns one line for each part of the response.
-fn told(answer: &ChatResponse) -> String {
+fn response_text(answer: &ChatResponse) -> String {
     let mut lines = Vec::new();
     for choice in &answer.choices {
         for part in &choice.message.parts {
@@ -73,8 +73,12 @@ fn told_seal(seal: Option<&Seal>) -> &str {
 
 #[track_caller]
 fn check(body: &str, expected: &str) {
-    assert_eq!(told(&whole(body).unwrap()), expected);
-    assert_eq!(told(&streamed(&[sse(&[body]).as_bytes()]).unwrap()), expected, "streamed");
+    assert_eq!(response_text(&whole(body).unwrap()), expected);
+    assert_eq!(
+        response_text(&read_stream(&[sse(&[body]).as_bytes()]).unwrap()),
+        expected,
+        "streamed"
+    );
 }
 
 #[test]
@@ -158,7 +162,7 @@ const TOLD: &str = "thought hé\ntext w\"ell}\ncall f {\"a\":1.0} s\ncall f {}\n
 
 #[track_caller]
 fn check_told(answer: &ChatResponse) {
-    assert_eq!(told(answer), TOLD);
+    assert_eq!(response_text(answer), TOLD);
     assert_eq!((answer.id.as_str(), answer.model.as_str()), ("r", "m"));
     let usage = answer.usage.unwrap();
     let counts = (usage.prompt(), usage.output, usage.reasoning, usage.total());
@@ -173,10 +177,10 @@ fn stream_events_are_independent_of_cuts() {
     let stream = sse(&STEPS);
     for cut in 0..=stream.len() {
         let (head, tail) = stream.as_bytes().split_at(cut);
-        check_told(&streamed(&[head, tail]).unwrap());
+        check_told(&read_stream(&[head, tail]).unwrap());
     }
     let bytes: Vec<_> = stream.as_bytes().chunks(1).collect();
-    check_told(&streamed(&bytes).unwrap());
+    check_told(&read_stream(&bytes).unwrap());
 }
 
 #[test]
@@ -185,14 +189,14 @@ fn array_events_are_independent_of_cuts() {
     check_told(&whole(&array).unwrap());
     for cut in 0..=array.len() {
         let (head, tail) = array.as_bytes().split_at(cut);
-        check_told(&streamed(&[head, tail]).unwrap());
+        check_told(&read_stream(&[head, tail]).unwrap());
     }
 }
 
 #[test]
 fn stream_without_finish_reason_is_truncated() {
     for steps in [&STEPS[..0], &STEPS[..1], &STEPS[..4]] {
-        let error = streamed(&[sse(steps).as_bytes()]).unwrap_err();
+        let error = read_stream(&[sse(steps).as_bytes()]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UpstreamTruncated);
     }
 }
@@ -201,7 +205,7 @@ fn stream_without_finish_reason_is_truncated() {
 fn error_inside_response_is_an_error() {
     let error = r#"{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}"#;
     for body in [sse(&[STEPS[0], error]), error.to_owned(), format!("[{error}]")] {
-        let failure = streamed(&[body.as_bytes()]).unwrap_err();
+        let failure = read_stream(&[body.as_bytes()]).unwrap_err();
         assert_eq!(failure.kind(), ErrorKind::UpstreamOverloaded);
     }
     assert_eq!(whole(error).unwrap_err().kind(), ErrorKind::UpstreamOverloaded);
@@ -254,7 +258,7 @@ fn content_after_finish_reason_is_accepted() {
     let finish = Finish { native: Some("MAX_TOKENS".into()), ..FinishReason::Length.into() };
     assert_eq!(chunk.events, [StreamEvent::Finished(finish)]);
     let cut = steps[..3].iter().map(|(step, _)| step.as_bytes()).collect::<Vec<_>>();
-    assert_eq!(streamed(&cut).unwrap_err().kind(), ErrorKind::UpstreamTruncated);
+    assert_eq!(read_stream(&cut).unwrap_err().kind(), ErrorKind::UpstreamTruncated);
 }
 
 #[test]
@@ -269,7 +273,7 @@ fn unreadable_response_is_an_error() {
 fn repeated_source_is_reported_once() {
     let step = r#"{"candidates":[{"content":{"parts":[{"text":"abc"}]},"finishReason":"STOP","groundingMetadata":{"groundingChunks":[{"web":{"uri":"https://example.com"}}],"groundingSupports":[{"segment":{"endIndex":3},"groundingChunkIndices":[0]}]}}]}"#;
     let again = step.replace("abc", "");
-    let answer = streamed(&[sse(&[step, &again]).as_bytes()]).unwrap();
+    let answer = read_stream(&[sse(&[step, &again]).as_bytes()]).unwrap();
     assert_eq!(answer.choices[0].annotations.len(), 1);
 }
 
@@ -277,7 +281,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_do_not_panic(blocks in prop::collection::vec(".{0,40}", 0..4)) {
         let blocks: Vec<_> = blocks.iter().map(String::as_bytes).collect();
-        let _ = streamed(&blocks);
+        let _ = read_stream(&blocks);
         let _ = whole(&String::from_utf8(blocks.concat()).unwrap());
     }
 }

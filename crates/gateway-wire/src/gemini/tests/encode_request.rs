@@ -66,10 +66,10 @@ fn tool_results_are_named_and_come_first() {
     check_turns(
         PLAIN,
         vec![
-            said(Role::Assistant, [call("1", "f", r#"{"x":5.0}"#), call("2", "g", "")]),
-            said(Role::Tool, [result("2", r#"{"ok":true}"#)]),
+            message(Role::Assistant, [call("1", "f", r#"{"x":5.0}"#), call("2", "g", "")]),
+            message(Role::Tool, [result("2", r#"{"ok":true}"#)]),
             Message::text(Role::User, "go on"),
-            said(Role::Tool, [result("1", "done")]),
+            message(Role::Tool, [result("1", "done")]),
         ],
         &json!([
             {"role": "model", "parts": [
@@ -89,8 +89,8 @@ fn tool_results_are_named_and_come_first() {
 fn parallel_results_keep_call_order() {
     let calls = [("1", "f"), ("2", "g"), ("3", "f")].map(|(id, name)| call(id, name, ""));
     let results = ["3", "2", "1"].map(|id| result(id, id));
-    let messages = vec![said(Role::Assistant, calls), said(Role::Tool, results)];
-    let (body, _) = written(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
+    let messages = vec![message(Role::Assistant, calls), message(Role::Tool, results)];
+    let (body, _) = encoded_body(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
     let body: Value = serde_json::from_str(&body).unwrap();
     let parts = body["contents"][1]["parts"].as_array().unwrap();
     let answers = parts.iter().map(|part| &part["functionResponse"]["response"]["result"]);
@@ -103,10 +103,10 @@ fn tool_result_is_an_object() {
         let Content::ToolResult(mut answer) = result("1", text) else { panic!() };
         answer.is_error = is_error;
         let messages = vec![
-            said(Role::Assistant, [call("1", "f", "{}")]),
-            said(Role::Tool, [Content::ToolResult(answer)]),
+            message(Role::Assistant, [call("1", "f", "{}")]),
+            message(Role::Tool, [Content::ToolResult(answer)]),
         ];
-        let (body, _) = written(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
+        let (body, _) = encoded_body(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
         let body: Value = serde_json::from_str(&body).unwrap();
         let part = &body["contents"][1]["parts"][0];
         assert_eq!(part["functionResponse"]["response"], expected);
@@ -130,8 +130,8 @@ fn tool_images_follow_their_result() {
     check_turns(
         PLAIN,
         vec![
-            said(Role::Assistant, [call("1", "f", "{}")]),
-            said(Role::Tool, [Content::ToolResult(answer)]),
+            message(Role::Assistant, [call("1", "f", "{}")]),
+            message(Role::Tool, [Content::ToolResult(answer)]),
         ],
         &json!([
             {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}}]},
@@ -145,7 +145,7 @@ fn tool_images_follow_their_result() {
 
 #[test]
 fn result_without_call_is_rejected() {
-    let messages = vec![said(Role::Tool, [result("1", "x")])];
+    let messages = vec![message(Role::Tool, [result("1", "x")])];
     let request = ChatRequest { messages, ..ChatRequest::default() };
     let error = GeminiOutbound.encode(&ask(PLAIN, request)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
@@ -156,8 +156,9 @@ fn result_without_call_is_rejected() {
 fn only_gemini_call_ids_are_returned() {
     let ours = IdGenerator::new(7).next("call_");
     let check = |calls: [Content; 2], id: &str, expected: Value| {
-        let messages = vec![said(Role::Assistant, calls), said(Role::Tool, [result(id, "{}")])];
-        let (body, _) = written(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
+        let messages =
+            vec![message(Role::Assistant, calls), message(Role::Tool, [result(id, "{}")])];
+        let (body, _) = encoded_body(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body["contents"][1]["parts"][0]["functionResponse"]["id"], expected);
     };
@@ -172,14 +173,14 @@ fn only_gemini_call_ids_are_returned() {
 fn signatures_are_returned_in_place() {
     check_turns(
         PLAIN,
-        vec![said(
+        vec![message(
             Role::Assistant,
             [
-                thought("hm", Some(seal(Dialect::Gemini, "s1"))),
-                thought("foreign", Some(seal(Dialect::Messages, "x"))),
-                thought("unsigned", None),
+                reasoning_part("hm", Some(seal(Dialect::Gemini, "s1"))),
+                reasoning_part("foreign", Some(seal(Dialect::Messages, "x"))),
+                reasoning_part("unsigned", None),
                 Content::Text("a".to_owned()),
-                thought("", Some(seal(Dialect::Gemini, "s2"))),
+                reasoning_part("", Some(seal(Dialect::Gemini, "s2"))),
                 sealed_call(&IdGenerator::new(1).next("call_"), "s3"),
             ],
         )],
@@ -194,7 +195,7 @@ fn signatures_are_returned_in_place() {
 
 #[test]
 fn missing_signature_gets_placeholder_where_required() {
-    let messages = || vec![said(Role::Assistant, [call("1", "f", ""), call("2", "f", "")])];
+    let messages = || vec![message(Role::Assistant, [call("1", "f", ""), call("2", "f", "")])];
     let plain = json!({"functionCall": {"name": "f", "args": {}}});
     let mut signed = plain.clone();
     signed["thoughtSignature"] = encode_request_contents::PLACEHOLDER.into();
@@ -211,11 +212,11 @@ fn gemini_parts_are_returned_unchanged() {
         Content::Opaque(Opaque { dialect, kind, json })
     };
     let messages =
-        vec![said(Role::Assistant, [opaque(Dialect::Gemini), opaque(Dialect::Messages)])];
-    let (body, dropped) = written(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
+        vec![message(Role::Assistant, [opaque(Dialect::Gemini), opaque(Dialect::Messages)])];
+    let (body, dropped) = encoded_body(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
     assert!(body.contains(part));
     assert_eq!(dropped, ["executableCode"]);
-    let messages = vec![said(Role::User, [opaque(Dialect::Messages)])];
+    let messages = vec![message(Role::User, [opaque(Dialect::Messages)])];
     let request = ChatRequest { messages, ..ChatRequest::default() };
     assert!(GeminiOutbound.encode(&ask(PLAIN, request)).is_err());
 }
@@ -223,8 +224,8 @@ fn gemini_parts_are_returned_unchanged() {
 #[test]
 fn arguments_keep_digits_and_order() {
     let arguments = r#"{"b":5.0,"a":9007199254740993,"c":"\ud800"}"#;
-    let messages = vec![said(Role::Assistant, [call("1", "f", arguments)])];
-    let (body, _) = written(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
+    let messages = vec![message(Role::Assistant, [call("1", "f", arguments)])];
+    let (body, _) = encoded_body(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
     assert!(body.contains(arguments));
 }
 
@@ -274,7 +275,7 @@ fn unsupported_parameters_are_dropped() {
         detail: Some("low".to_owned()),
     };
     let mut request = ChatRequest {
-        messages: vec![said(Role::User, [Content::Image(picture)])],
+        messages: vec![message(Role::User, [Content::Image(picture)])],
         tools: vec![ToolSpec::function("f", "", Json::parse("{}").unwrap())],
         parallel_tool_calls: Some(false),
         options: Options {
@@ -290,14 +291,14 @@ fn unsupported_parameters_are_dropped() {
     request.extra.push("store", Json::parse("true").unwrap());
     request.extra.push("metadata", Json::null());
     request.extra.push("safety_settings", Json::parse("[]").unwrap());
-    let (body, dropped) = written(PLAIN, request.clone());
+    let (body, dropped) = encoded_body(PLAIN, request.clone());
     assert!(body.contains(r#""safetySettings":[]"#));
     let expected = "detail parallel_tool_calls stop logit_bias verbosity user service_tier store";
     assert_eq!(dropped.join(" "), expected);
     request.parallel_tool_calls = Some(true);
     request.messages.clear();
     request.options = Options { service_tier: Some("auto".to_owned()), ..Options::default() };
-    assert_eq!(written(PLAIN, request).1, ["store"]);
+    assert_eq!(encoded_body(PLAIN, request).1, ["store"]);
 }
 
 #[test]
@@ -327,7 +328,7 @@ fn any_content() -> impl Strategy<Value = Content> {
     prop_oneof![
         text.clone().prop_map(Content::Text),
         text.clone().prop_map(Content::Refusal),
-        text.prop_map(|text| thought(&text, None)),
+        text.prop_map(|text| reasoning_part(&text, None)),
         id().prop_map(|id| call(&id, "f", "")),
         id().prop_map(|id| sealed_call(&id, "s")),
         id().prop_map(|id| result(&id, "x")),
@@ -345,7 +346,7 @@ proptest! {
         let roles = [Role::User, Role::Developer, Role::Assistant, Role::Tool];
         let messages = messages
             .into_iter()
-            .map(|(role, parts)| said(roles[role], parts))
+            .map(|(role, parts)| message(roles[role], parts))
             .collect();
         let request = ChatRequest { messages, ..ChatRequest::default() };
         // A result that answers nothing, or an instruction that is no text, is refused.

@@ -403,7 +403,7 @@ fn thinking(asked: ChatRequest, style: Option<ReasoningStyle>, expected: &Value,
     assert_eq!((&actual, &*told), (expected, lost));
 }
 
-fn thought(reasoning: ReasoningOptions, max_tokens: Option<u64>) -> ChatRequest {
+fn reasoning_request(reasoning: ReasoningOptions, max_tokens: Option<u64>) -> ChatRequest {
     let options = Options { reasoning: Some(reasoning), max_tokens, ..Options::default() };
     ChatRequest { options, ..ChatRequest::user("m", "x") }
 }
@@ -423,40 +423,55 @@ fn enabled(tokens: u64) -> Value {
 #[test]
 fn reasoning_style_follows_the_model() {
     use ReasoningStyle::{Adaptive, Budget, Never};
-    let high = || thought(effort(Effort::High), Some(64_000));
+    let high = || reasoning_request(effort(Effort::High), Some(64_000));
     thinking(high(), None, &json!([enabled(16_384), null, 64_000]), "");
     thinking(high(), Some(Budget), &json!([enabled(16_384), null, 64_000]), "");
     thinking(high(), Some(Adaptive), &json!([{"type": "adaptive"}, "high", 64_000]), "");
     thinking(high(), Some(Never), &json!([null, null, 64_000]), "reasoning");
-    let none = || thought(effort(Effort::None), Some(9));
+    let none = || reasoning_request(effort(Effort::None), Some(9));
     thinking(none(), None, &json!([null, null, 9]), "");
     thinking(none(), Some(Adaptive), &json!([{"type": "disabled"}, null, 9]), "");
-    thinking(thought(budget(0), Some(9)), None, &json!([{"type": "disabled"}, null, 9]), "");
+    thinking(
+        reasoning_request(budget(0), Some(9)),
+        None,
+        &json!([{"type": "disabled"}, null, 9]),
+        "",
+    );
 }
 
 #[test]
 fn max_tokens_exceeds_thinking_budget() {
     thinking(
-        thought(effort(Effort::Low), Some(100)),
+        reasoning_request(effort(Effort::Low), Some(100)),
         None,
         &json!([enabled(1024), null, 1124]),
         "",
     );
     thinking(
-        thought(effort(Effort::High), None),
+        reasoning_request(effort(Effort::High), None),
         None,
         &json!([enabled(16_384), null, 20_480]),
         "",
     );
-    thinking(thought(budget(5), Some(4096)), None, &json!([enabled(1024), null, 4096]), "");
-    thinking(thought(budget(8000), Some(8000)), None, &json!([enabled(8000), null, 16_000]), "");
+    thinking(
+        reasoning_request(budget(5), Some(4096)),
+        None,
+        &json!([enabled(1024), null, 4096]),
+        "",
+    );
+    thinking(
+        reasoning_request(budget(8000), Some(8000)),
+        None,
+        &json!([enabled(8000), null, 16_000]),
+        "",
+    );
 }
 
 #[test]
 fn thinking_drops_forced_tool_unless_adaptive() {
     let forced = || {
         let mut request = with_tools(Some(ToolChoice::Required), None);
-        request.options = thought(effort(Effort::Low), Some(4096)).options;
+        request.options = reasoning_request(effort(Effort::Low), Some(4096)).options;
         request
     };
     thinking(forced(), None, &json!([null, null, 4096]), "reasoning");
@@ -467,7 +482,7 @@ fn thinking_drops_forced_tool_unless_adaptive() {
 #[test]
 fn tool_loop_with_lost_thinking_disables_thinking() {
     let in_loop = |first: Content| {
-        let mut request = thought(effort(Effort::Low), Some(4096));
+        let mut request = reasoning_request(effort(Effort::Low), Some(4096));
         request.messages.push(Message::new(Role::Assistant, [first, call("1", "{}")]));
         request.messages.push(Message::new(Role::Tool, [result("1", "r")]));
         request
@@ -479,7 +494,7 @@ fn tool_loop_with_lost_thinking_disables_thinking() {
 
 #[test]
 fn thinking_drops_sampling() {
-    let mut request = thought(effort(Effort::Low), Some(4096));
+    let mut request = reasoning_request(effort(Effort::Low), Some(4096));
     request.options.temperature = serde_json::Number::from_f64(0.5);
     request.options.top_p = serde_json::Number::from_f64(0.5);
     request.options.top_k = Some(5);

@@ -13,7 +13,7 @@ fn whole(body: &str) -> Result<ChatResponse> {
     Ok(collector.finish())
 }
 
-fn streamed(chunks: &[&[u8]]) -> Result<ChatResponse> {
+fn read_stream(chunks: &[&[u8]]) -> Result<ChatResponse> {
     let mut splitter =
         crate::framing::EventSplitter::new(StreamFraming::Lines, crate::MAX_ANSWER_BYTES);
     let call = ask("m", ChatRequest::default());
@@ -36,7 +36,7 @@ fn streamed(chunks: &[&[u8]]) -> Result<ChatResponse> {
 }
 
 /// The response in one line.
-fn told(answer: &ChatResponse) -> String {
+fn response_text(answer: &ChatResponse) -> String {
     let choice = &answer.choices[0];
     let mut words = Vec::new();
     for part in &choice.message.parts {
@@ -58,8 +58,12 @@ fn told(answer: &ChatResponse) -> String {
 
 #[track_caller]
 fn check(body: &str, expected: &str) {
-    assert_eq!(told(&whole(body).unwrap()), expected);
-    assert_eq!(told(&streamed(&[body.as_bytes(), b"\n"]).unwrap()), expected, "streamed");
+    assert_eq!(response_text(&whole(body).unwrap()), expected);
+    assert_eq!(
+        response_text(&read_stream(&[body.as_bytes(), b"\n"]).unwrap()),
+        expected,
+        "streamed"
+    );
 }
 
 #[test]
@@ -109,25 +113,28 @@ fn stream_events_are_independent_of_cuts() {
     let stream = LINES.join("\n");
     for cut in 0..=stream.len() {
         let (head, tail) = stream.as_bytes().split_at(cut);
-        let answer = streamed(&[head, tail]).unwrap();
-        assert_eq!(told(&answer), "thought hé, text well, call f {}, call g {}, tool_calls");
+        let answer = read_stream(&[head, tail]).unwrap();
+        assert_eq!(
+            response_text(&answer),
+            "thought hé, text well, call f {}, call g {}, tool_calls"
+        );
         assert_eq!((answer.model.as_str(), answer.usage.unwrap().total()), ("m", 7));
         let ids: Vec<_> = answer.tool_calls().map(|call| call.id.as_str()).collect();
         assert!(ids[0].starts_with("call_") && ids[0] != ids[1]);
     }
-    assert_eq!(whole(&stream).unwrap(), streamed(&[stream.as_bytes()]).unwrap());
+    assert_eq!(whole(&stream).unwrap(), read_stream(&[stream.as_bytes()]).unwrap());
 }
 
 #[test]
 fn logprobs_match_the_chat_shape() {
-    let answer = streamed(&[LINES.join("\n").as_bytes()]).unwrap();
+    let answer = read_stream(&[LINES.join("\n").as_bytes()]).unwrap();
     let expected = r#"{"content":[{"token":"wel","logprob":-0.50,"bytes":[119,101,108],"top_logprobs":[]}],"refusal":null}"#;
     assert_eq!(answer.choices[0].logprobs[0].get(), expected);
 }
 
 #[test]
 fn stream_without_done_line_is_truncated() {
-    let error = streamed(&[LINES[..4].join("\n").as_bytes()]).unwrap_err();
+    let error = read_stream(&[LINES[..4].join("\n").as_bytes()]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UpstreamTruncated);
     assert_eq!(whole(LINES[0]).unwrap_err().kind(), ErrorKind::UpstreamTruncated);
 }
@@ -135,7 +142,7 @@ fn stream_without_done_line_is_truncated() {
 #[test]
 fn error_line_is_an_error() {
     let stream = format!("{}\n{}\n", LINES[0], r#"{"error":"out of memory"}"#);
-    assert_eq!(streamed(&[stream.as_bytes()]).unwrap_err().kind(), ErrorKind::Upstream);
+    assert_eq!(read_stream(&[stream.as_bytes()]).unwrap_err().kind(), ErrorKind::Upstream);
     assert_eq!(whole(r#"{"error":"x"}"#).unwrap_err().kind(), ErrorKind::Upstream);
     check(r#"{"error":"","done":true}"#, "stop");
 }
@@ -143,7 +150,7 @@ fn error_line_is_an_error() {
 #[test]
 fn lines_after_done_are_ignored() {
     let stream = format!("{}\n{}\n", LINES[4], r#"{"error":"late"}"#);
-    assert!(streamed(&[stream.as_bytes()]).is_ok());
+    assert!(read_stream(&[stream.as_bytes()]).is_ok());
 }
 
 #[test]
@@ -158,6 +165,6 @@ proptest! {
     fn arbitrary_bytes_do_not_panic(chunks in prop::collection::vec(".{0,40}", 0..4)) {
         let bytes: Vec<_> = chunks.iter().map(String::as_bytes).collect();
         let _ = whole(&chunks.concat());
-        let _ = streamed(&bytes).map(|_| ());
+        let _ = read_stream(&bytes).map(|_| ());
     }
 }

@@ -8,7 +8,7 @@ use gateway_core::{
 };
 use serde_json::{Number, Value, json};
 
-fn written(model: &str, request: ChatRequest) -> (Value, String) {
+fn encoded_body(model: &str, request: ChatRequest) -> (Value, String) {
     let encoded = OllamaOutbound::default().encode(&ask(model, request)).unwrap();
     let dropped: Vec<_> = encoded.dropped.iter().collect();
     (serde_json::from_slice(&encoded.to_vec()).unwrap(), dropped.join(" "))
@@ -17,7 +17,7 @@ fn written(model: &str, request: ChatRequest) -> (Value, String) {
 /// Checks the member `name` of what is written for `request`.
 #[track_caller]
 fn check_member(name: &str, request: ChatRequest, expected: &Value) {
-    let (body, _) = written("m", request);
+    let (body, _) = encoded_body("m", request);
     assert_eq!(body.get(name).unwrap_or(&Value::Null), expected);
 }
 
@@ -26,7 +26,7 @@ fn check_messages(messages: Vec<Message>, expected: &Value) {
     check_member("messages", ChatRequest { messages, ..ChatRequest::default() }, expected);
 }
 
-fn refused(part: Content) -> String {
+fn refusal_of(part: Content) -> String {
     let messages = vec![Message::new(Role::User, [part])];
     let request = ChatRequest { messages, ..ChatRequest::default() };
     let error = OllamaOutbound::default().encode(&ask("m", request)).unwrap_err();
@@ -135,16 +135,16 @@ fn inline_images_are_sent_and_urls_dropped() {
         &json!([{"role": "user", "content": "what", "images": ["AA=="]}]),
     );
     let url = picture(Source::Url("https://example.com/a.png".to_owned()));
-    assert!(refused(url).contains("fetches no URLs"));
-    assert!(refused(Content::Audio(inline())).contains("audio"));
-    assert!(refused(Content::File(File { source: inline(), name: None })).contains("file"));
+    assert!(refusal_of(url).contains("fetches no URLs"));
+    assert!(refusal_of(Content::Audio(inline())).contains("audio"));
+    assert!(refusal_of(Content::File(File { source: inline(), name: None })).contains("file"));
 }
 
 #[test]
 fn unsupported_content_is_dropped() {
     let file = Content::File(File { source: inline(), name: None });
     let messages = vec![Message::new(Role::User, [Content::Text("what".to_owned()), file])];
-    let (body, lost) = written("m", ChatRequest { messages, ..ChatRequest::default() });
+    let (body, lost) = encoded_body("m", ChatRequest { messages, ..ChatRequest::default() });
     assert_eq!(body["messages"], json!([{"role": "user", "content": "what"}]));
     assert_eq!(lost, "messages.file");
 }
@@ -190,7 +190,7 @@ fn tool_choice_filters_tools() {
         let tools = vec![tool("f"), tool("g")];
         let request =
             ChatRequest { tools, tool_choice: Some(choice.clone()), ..ChatRequest::default() };
-        let (body, dropped) = written("m", request);
+        let (body, dropped) = encoded_body("m", request);
         let sent = body["tools"].as_array().into_iter().flatten();
         let sent: Vec<_> = sent.map(|tool| tool["function"]["name"].as_str().unwrap()).collect();
         assert_eq!((sent.join(" ").as_str(), dropped.as_str()), (names, lost), "{choice:?}");
@@ -265,7 +265,7 @@ fn numeric_keep_alive_is_seconds() {
 fn reasoning_is_a_switch_or_a_level() {
     let check = |model: &str, reasoning: ReasoningOptions, expected: Value| {
         let options = Options { reasoning: Some(reasoning), ..Options::default() };
-        let (body, _) = written(model, ChatRequest { options, ..ChatRequest::default() });
+        let (body, _) = encoded_body(model, ChatRequest { options, ..ChatRequest::default() });
         assert_eq!(body.get("think").unwrap_or(&Value::Null), &expected);
     };
     let effort = |effort| ReasoningOptions { effort: Some(effort), ..ReasoningOptions::default() };
@@ -299,6 +299,6 @@ fn unsupported_parameters_are_dropped() {
     };
     request.extra.push("store", Json::parse("true").unwrap());
     request.extra.push("metadata", Json::null());
-    let (_, dropped) = written("m", request);
+    let (_, dropped) = encoded_body("m", request);
     assert_eq!(dropped, "parallel_tool_calls n logit_bias verbosity user service_tier store");
 }

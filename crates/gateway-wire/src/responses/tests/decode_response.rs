@@ -1,6 +1,6 @@
 //! The responses of upstreams.
 
-use super::{composed, fold, original, read_cut, read_stream, read_whole, reader, sse};
+use super::{composed_request, fold, original, read_cut, read_stream, read_whole, reader, sse};
 use crate::{IdGenerator, OutboundDialect as _, responses::ResponsesOutbound};
 use bytes::Bytes;
 use gateway_core::{
@@ -107,7 +107,7 @@ fn streams(events: &[&str], expected: &str) {
     let stream = sse(&all);
     assert_eq!(sketch(&read_stream(stream.as_bytes()).unwrap()), expected);
     for size in 1..stream.len() {
-        let chunks = read_cut(&composed(), stream.as_bytes(), size).unwrap();
+        let chunks = read_cut(&composed_request(), stream.as_bytes(), size).unwrap();
         let read = fold(chunks.into_iter().flat_map(|chunk| chunk.events));
         assert_eq!(sketch(&read), expected, "in pieces of {size}");
     }

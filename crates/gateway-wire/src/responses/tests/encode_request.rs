@@ -1,6 +1,6 @@
 //! The requests to upstreams.
 
-use super::{composed, original};
+use super::{composed_request, original};
 use crate::{
     InboundDialect as _, OutboundDialect as _,
     responses::{ResponsesInbound, ResponsesOutbound},
@@ -16,7 +16,7 @@ use std::{fmt::Write as _, sync::Arc};
 
 /// The body that is sent for `request`, and the names of what was left behind.
 fn encode(request: ChatRequest) -> (Value, Vec<String>) {
-    let mut call = composed();
+    let mut call = composed_request();
     call.payload = Payload::Parsed(Arc::new(request));
     encode_call(&call)
 }
@@ -193,7 +193,7 @@ fn meaning_changing_parameters_are_rejected() {
     let refused = |edit: fn(&mut ChatRequest)| {
         let mut request = ChatRequest::user("m", "hi");
         edit(&mut request);
-        let mut call = composed();
+        let mut call = composed_request();
         call.payload = Payload::Parsed(Arc::new(request));
         ResponsesOutbound.encode(&call).unwrap_err().param().unwrap().to_owned()
     };
@@ -211,7 +211,7 @@ fn meaning_changing_parameters_are_rejected() {
 
 #[test]
 fn parameters_unsupported_by_model_are_dropped() {
-    let mut call = composed();
+    let mut call = composed_request();
     let mut request = ChatRequest::user("m", "hi");
     request.options.temperature = Some(1.into());
     request.options.reasoning =

@@ -32,7 +32,7 @@ fn original(body: &str) -> ProviderRequest {
 }
 
 /// A call of the gateway's own making.
-fn composed() -> ProviderRequest {
+fn composed_request() -> ProviderRequest {
     ProviderRequest::new(ChatRequest::user("m", "hi"))
 }
 
@@ -78,14 +78,14 @@ fn read_cut(call: &ProviderRequest, stream: &[u8], size: usize) -> Result<Vec<Ch
 
 /// Folds the events of `stream`.
 fn read_stream(stream: &[u8]) -> Result<ChatResponse> {
-    let chunks = read_cut(&composed(), stream, stream.len().max(1))?;
+    let chunks = read_cut(&composed_request(), stream, stream.len().max(1))?;
     Ok(fold(chunks.into_iter().flat_map(|chunk| chunk.events)))
 }
 
 /// Folds the items of `body`.
 fn read_whole(body: &[u8]) -> Result<ChatResponse> {
     let body = Bytes::copy_from_slice(body);
-    Ok(fold(ResponsesOutbound.read_whole(&composed(), body, IdGenerator::new(3))?.events))
+    Ok(fold(ResponsesOutbound.read_whole(&composed_request(), body, IdGenerator::new(3))?.events))
 }
 
 fn fold(events: impl IntoIterator<Item = StreamEvent>) -> ChatResponse {

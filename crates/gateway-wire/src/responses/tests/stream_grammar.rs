@@ -280,9 +280,9 @@ proptest! {
     #[test]
     fn events_are_independent_of_network_cuts(steps in steps(), size in 1usize..80) {
         let stream = write_stream(&steps);
-        let chunks = read_cut(&super::composed(), &stream, size).unwrap();
+        let chunks = read_cut(&super::composed_request(), &stream, size).unwrap();
         let events: Vec<_> = chunks.into_iter().flat_map(|chunk| chunk.events).collect();
-        let whole = read_cut(&super::composed(), &stream, stream.len()).unwrap();
+        let whole = read_cut(&super::composed_request(), &stream, stream.len()).unwrap();
         prop_assert_eq!(events, whole.into_iter().flat_map(|chunk| chunk.events).collect::<Vec<_>>());
     }
 
