@@ -160,7 +160,7 @@ impl CallMeter {
     }
 
     /// Records that a response has begun whose end may be far: large bodies are let go.
-    pub fn streaming(&self) {
+    pub fn response_started(&self) {
         self.update(|call| {
             if let InputSize::Body(body) = &call.input
                 && body.iter().map(Bytes::len).sum::<usize>() > LARGE
@@ -406,7 +406,7 @@ mod tests {
         let body = [Bytes::from(vec![b'x'; 20 << 10]), Bytes::from(vec![b'x'; 20 << 10])];
         let call = meter.call(&"p".into(), None, &body);
         call.sent();
-        call.streaming();
+        call.response_started();
         drop(body);
         assert_eq!(usage(&meter).first().map(|it| it.usage.input), Some(10 << 10));
     }

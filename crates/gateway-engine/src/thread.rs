@@ -5,11 +5,8 @@ use crate::{Engine, InboundRequest, RequestContext, session::tenant};
 use bytes::Bytes;
 use gateway_core::{Result, UNCHARGED_BYTES};
 use gateway_sessions::{ThreadRecorder, ThreadTurn};
-use gateway_wire::messages::{THREADS_BETA, thread_unsupported};
+use gateway_wire::messages::{BETA_HEADER, THREADS_BETA, thread_unsupported};
 use std::sync::Arc;
-
-/// The header by which a caller of the Messages API opts in to betas.
-const BETAS: &str = "anthropic-beta";
 
 impl Engine {
     /// Returns the request with the whole conversation of its thread, and the recorder of its
@@ -54,7 +51,7 @@ impl RequestContext {
 /// Returns the forwarded `headers` without the beta of threads, which no upstream sees.
 fn without_beta(headers: &[(&'static str, String)]) -> Arc<[(&'static str, String)]> {
     let rest = headers.iter().filter_map(|(name, value)| {
-        if *name != BETAS {
+        if *name != BETA_HEADER {
             return Some((*name, value.clone()));
         }
         let betas = value.split(',').filter(|beta| beta.trim() != THREADS_BETA);
@@ -67,10 +64,11 @@ fn without_beta(headers: &[(&'static str, String)]) -> Arc<[(&'static str, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gateway_wire::messages::VERSION_HEADER;
 
     #[track_caller]
     fn check(betas: &str, expected: Option<&str>) {
-        let headers = [("anthropic-version", "2023-06-01".to_owned()), (BETAS, betas.to_owned())];
+        let headers = [(VERSION_HEADER, "2023-06-01".to_owned()), (BETA_HEADER, betas.to_owned())];
         let rest = without_beta(&headers);
         assert_eq!(rest[0], headers[0]);
         assert_eq!(rest.get(1).map(|(_, betas)| betas.as_str()), expected, "{betas}");

@@ -1,7 +1,7 @@
 //! The names of request and response headers, and the prefixes of groups of them. Looking up a
 //! constant costs a third of looking up a text, which has to be converted to a name first.
 
-use gateway_wire::messages::VERSION_HEADER;
+use gateway_wire::messages::{BETA_HEADER, VERSION_HEADER};
 use http::HeaderName;
 
 /// Carries the API key, as Anthropic's clients send it.
@@ -141,7 +141,7 @@ pub(crate) const REQUEST_ID_TEXT: &str = "x-request-id";
 /// The headers of Anthropic's API that upstreams of the same dialect get: beta features, version,
 /// workspace.
 pub(crate) const ANTHROPIC_FORWARDED: [&str; 3] =
-    ["anthropic-beta", VERSION_HEADER, "anthropic-workspace-id"];
+    [BETA_HEADER, VERSION_HEADER, "anthropic-workspace-id"];
 
 // Prefixes.
 

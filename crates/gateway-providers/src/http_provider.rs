@@ -220,7 +220,7 @@ impl HttpProvider {
         };
         let ids = IdGenerator::new(Uuid::new_v4().as_u128());
         let chunks = if call.stream && is_streamed(api.upstream.framing(), &head) {
-            meter.streaming();
+            meter.response_started();
             let reader = api.upstream.reader(&call, ids);
             let reader = MarkingReader::wrap(reader, api.upstream.seal_marker(), owner);
             response_stream::chunks(body, api.upstream.framing(), (reader, meter))

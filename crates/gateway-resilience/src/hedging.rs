@@ -35,7 +35,7 @@ const WINDOW: usize = 100;
 /// Minimum samples before any request is hedged.
 const MIN_SAMPLES: usize = 20;
 /// Maximum saved budget: five hedged requests.
-const MAX_TWENTIETHS: u32 = 100;
+const MAX_HEDGE_BUDGET: u32 = 100;
 
 impl HedgingLayer {
     /// Wraps `inner` with hedging.
@@ -67,7 +67,7 @@ impl LatencyWindow {
 
     /// Counts a request and returns the delay after which it is hedged.
     fn hedge_after(&mut self) -> Option<Duration> {
-        self.twentieths = (self.twentieths + 1).min(MAX_TWENTIETHS);
+        self.twentieths = (self.twentieths + 1).min(MAX_HEDGE_BUDGET);
         if self.samples.len() < MIN_SAMPLES {
             return None;
         }

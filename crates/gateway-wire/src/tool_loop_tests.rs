@@ -128,10 +128,10 @@ fn events(at: usize, (steps, ours): &Turn) -> Vec<StreamEvent> {
 }
 
 /// A tool that the gateway runs.
-struct Ours(ToolSpec);
+struct GatewayTool(ToolSpec);
 
 #[async_trait]
-impl Tool for Ours {
+impl Tool for GatewayTool {
     fn spec(&self) -> &ToolSpec {
         &self.0
     }
@@ -145,7 +145,7 @@ impl Tool for Ours {
 fn talk(turns: &[Turn], stream: bool) -> Vec<Chunk> {
     let model = Model { turns: turns.to_vec(), asked: AtomicUsize::default() };
     let schema = Json::parse(r#"{"type":"object"}"#).unwrap();
-    let tool = Ours(ToolSpec::function("ours", "Ours.", schema));
+    let tool = GatewayTool(ToolSpec::function("ours", "A gateway tool.", schema));
     let conversation = ToolLoop::new(Arc::new(model)).with_tool(Arc::new(tool));
     let mut request = ChatRequest::user("m", "hi");
     request.stream = stream;

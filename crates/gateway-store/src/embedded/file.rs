@@ -2,7 +2,7 @@
 
 use super::{
     open,
-    table_view::{STATE, TableView, unreadable},
+    table_view::{STATE_TABLE, TableView, unreadable},
     write_job::{PendingWrite, WriteError, WriteJob},
     writer::{self, Writer},
 };
@@ -116,7 +116,7 @@ impl KvEngine for FileStore {
         let (database, now) = (self.shared.database()?, self.clock.now());
         let read = move || {
             let transaction = database.begin_read().map_err(unreadable)?;
-            let table = transaction.open_table(STATE).map_err(unreadable)?;
+            let table = transaction.open_table(STATE_TABLE).map_err(unreadable)?;
             operation(&TableView(table), now)
         };
         let reading = time::timeout(DEADLINE, task::spawn_blocking(read));

@@ -1,6 +1,6 @@
 //! Opening of the database file: checks owner, integrity, schema and lock.
 
-use super::table_view::{STATE, unreadable};
+use super::table_view::{STATE_TABLE, unreadable};
 use crate::{record, settings::EmbeddedSettings};
 use gateway_core::state::StoreError;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, TableDefinition, TableError};
@@ -39,14 +39,14 @@ pub(super) fn open(settings: &EmbeddedSettings) -> Result<Database, StoreError> 
     let database = builder(settings)
         .set_check_integrity_on_open(true)
         .open(path)
-        .map_err(|error| explain(path, &error))?;
+        .map_err(|error| open_error(path, &error))?;
     check_schema(path, &database)?;
     Ok(database)
 }
 
 /// Opens the file again, after a write failed. It was whole when it was opened before.
 pub(super) fn reopen(settings: &EmbeddedSettings) -> Result<Database, StoreError> {
-    builder(settings).open(&settings.path).map_err(|error| explain(&settings.path, &error))
+    builder(settings).open(&settings.path).map_err(|error| open_error(&settings.path, &error))
 }
 
 /// Makes the file, beside its place first: a file at its place is always whole.
@@ -61,7 +61,8 @@ fn make(settings: &EmbeddedSettings) -> Result<(), StoreError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(refuse(path, &error)),
         _ => {}
     }
-    let database = builder(settings).create(&unfinished).map_err(|error| explain(path, &error))?;
+    let database =
+        builder(settings).create(&unfinished).map_err(|error| open_error(path, &error))?;
     write_schema(&database).map_err(unreadable)?;
     drop(database);
     restrict(&unfinished, PRIVATE_FILE).map_err(|error| refuse(path, &error))?;
@@ -90,7 +91,7 @@ fn builder(settings: &EmbeddedSettings) -> Builder {
 fn write_schema(database: &Database) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     transaction.open_table(SCHEMA)?.insert(VERSION, record::SCHEMA)?;
-    transaction.open_table(STATE)?;
+    transaction.open_table(STATE_TABLE)?;
     transaction.commit()?;
     Ok(())
 }
@@ -113,7 +114,7 @@ fn check_schema(path: &Path, database: &Database) -> Result<(), StoreError> {
     }
 }
 
-fn explain(path: &Path, error: &DatabaseError) -> StoreError {
+fn open_error(path: &Path, error: &DatabaseError) -> StoreError {
     if let DatabaseError::DatabaseAlreadyOpen = error {
         return refuse(path, &"another process has it open");
     }

@@ -6,7 +6,8 @@ use redb::{ReadableTable, StorageError, Table, TableDefinition};
 use std::ops::Range;
 
 /// Everything but the schema.
-pub(super) const STATE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("state");
+pub(super) const STATE_TABLE: TableDefinition<'static, &[u8], &[u8]> =
+    TableDefinition::new("state");
 
 /// Shows a table of the file.
 pub(super) struct TableView<T>(pub(super) T);

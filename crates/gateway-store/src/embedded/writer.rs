@@ -3,7 +3,7 @@
 use super::{
     file::{FileShared, WriterCommand},
     open,
-    table_view::{self, STATE, TableView},
+    table_view::{self, STATE_TABLE, TableView},
     write_job::{WriteError, WriteJob},
 };
 use crate::{clock::StoreClock, kv::Durable, settings::Durability};
@@ -19,7 +19,7 @@ use tokio::{
 const BATCH: usize = 256;
 
 /// Maximum time operations are collected for a transaction.
-const GATHER: Duration = Duration::from_millis(2);
+const MAX_BATCH_DELAY: Duration = Duration::from_millis(2);
 
 /// Retry interval of a full disk.
 const RETRY: Duration = Duration::from_secs(1);
@@ -60,7 +60,8 @@ pub(super) fn run(writer: &mut Writer, commands: &mut mpsc::Receiver<WriterComma
                 WriterCommand::Flush => flush = true,
                 WriterCommand::Close(done) => closing = Some(done),
             }
-            let more = jobs.len() < BATCH && started.elapsed() < GATHER && closing.is_none();
+            let more =
+                jobs.len() < BATCH && started.elapsed() < MAX_BATCH_DELAY && closing.is_none();
             next = if more { commands.try_recv().ok() } else { None };
         }
         writer.write(jobs, flush);
@@ -197,7 +198,7 @@ fn transact(
     let durability = if sync { redb::Durability::Immediate } else { redb::Durability::None };
     transaction.set_durability(durability)?;
     {
-        let mut table = TableView(transaction.open_table(STATE)?);
+        let mut table = TableView(transaction.open_table(STATE_TABLE)?);
         for job in jobs {
             if let Some(changes) = job.run(&table, now) {
                 table_view::apply(&mut table.0, &changes)?;

@@ -15,7 +15,7 @@ use std::{collections::BTreeSet, ops::RangeInclusive};
 const DAY: u64 = 86_400_000;
 
 /// For how long a row may be open. The orphans of a crash are closed long before.
-pub(crate) const OPEN_DAYS: u64 = 30;
+pub(crate) const MAX_OPEN_DAYS: u64 = 30;
 
 /// Maximum number of orphans closed in one transaction.
 pub(super) const ORPHANS: usize = 1_000;
@@ -71,7 +71,7 @@ pub(super) fn is_recorded(view: &dyn ReadView, batch: &Batch) -> Result<bool, St
 fn advance(txn: &mut WriteTxn<'_>, batch: &Batch) -> Result<(), StoreError> {
     let place = run_place(&batch.run)?;
     let before = run_mark(txn, &place)?.map(|mark| mark.expires);
-    let lifetime = OPEN_DAYS * DAY;
+    let lifetime = MAX_OPEN_DAYS * DAY;
     // A mark lives for longer than half its lifetime without being scheduled anew.
     let expires = match before {
         Some(before) if before > txn.now.saturating_add(lifetime / 2) => before,
@@ -105,7 +105,7 @@ fn revise(txn: &mut WriteTxn<'_>, row: &AdmittedRequest) -> Result<(), StoreErro
 
 fn open(txn: &mut WriteTxn<'_>, row: &AdmittedRequest) -> Result<(), StoreError> {
     let place = key_layout::object(RecordKind::OpenRow, &key(row)?);
-    let expires = txn.now.saturating_add(OPEN_DAYS * DAY);
+    let expires = txn.now.saturating_add(MAX_OPEN_DAYS * DAY);
     expiry::schedule(txn, &place, None, expires);
     let row = Row { v: record::SCHEMA, expires, admitted: row.clone() };
     txn.put(place, record::write(&row)?);

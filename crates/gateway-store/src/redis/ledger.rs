@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     clock::millis,
-    kv::ledger::{OPEN_DAYS, order},
+    kv::ledger::{MAX_OPEN_DAYS, order},
 };
 use async_trait::async_trait;
 use fred::types::Value;
@@ -61,7 +61,7 @@ impl Ledger for RedisStore {
 
     async fn renew_run(&self, run: &str, lease: Duration) -> Result<Vec<String>, StoreError> {
         let key = format!("{}u:{{runs}}", self.link.prefix);
-        let keep = integer(OPEN_DAYS * DAY);
+        let keep = integer(MAX_OPEN_DAYS * DAY);
         let arguments = vec![run.into(), integer(millis(lease)).into(), keep.into()];
         let runs = self.link.call(&script::LEDGER_RENEW, vec![key], arguments).await?;
         reply::list(runs)?.iter().map(reply::text).collect()
@@ -89,7 +89,7 @@ impl RedisStore {
     ) -> Result<u64, StoreError> {
         let today = self.clock.now() / DAY;
         let mut count = 0;
-        for day in today.saturating_sub(OPEN_DAYS)..=today + 1 {
+        for day in today.saturating_sub(MAX_OPEN_DAYS)..=today + 1 {
             let [open, ..] = self.ledger_keys(day, "");
             let mut batch = Batch::default();
             for (_, row) in self.link.pairs(open).await? {
@@ -118,7 +118,7 @@ impl RedisStore {
         number: Option<u64>,
     ) -> Result<u64, StoreError> {
         let keys = self.ledger_keys(day, &batch.run).to_vec();
-        let keep = [OPEN_DAYS * DAY, self.link.limits.ledger_days * DAY];
+        let keep = [MAX_OPEN_DAYS * DAY, self.link.limits.ledger_days * DAY];
         let mut arguments: Vec<Value> = keep.map(|it| Value::from(integer(it))).to_vec();
         arguments.push(integer(number.unwrap_or_default()).into());
         for rows in [&batch.opened, &batch.revised] {

@@ -15,7 +15,7 @@ use serde_json::Number;
 use std::{borrow::Cow, collections::BTreeMap};
 
 /// The largest number of stop sequences that Gemini accepts.
-const MAX_STOP: usize = 5;
+const MAX_STOP_SEQUENCES: usize = 5;
 
 /// Parameters that callers borrow from Gemini, and what they are called there.
 const BORROWED: [(&str, &str); 4] = [
@@ -177,8 +177,8 @@ fn generation_config<'a>(
             (Some("application/json"), schema.as_ref())
         }
     };
-    dropped.insert_if(options.stop.len() > MAX_STOP, "stop");
-    let stop = options.stop.get(..MAX_STOP).unwrap_or(&options.stop);
+    dropped.insert_if(options.stop.len() > MAX_STOP_SEQUENCES, "stop");
+    let stop = options.stop.get(..MAX_STOP_SEQUENCES).unwrap_or(&options.stop);
     GenerationConfigWire {
         temperature: options.temperature.as_ref(),
         top_p: options.top_p.as_ref(),

@@ -44,5 +44,5 @@ pub use self::{
         THREADS_BETA, ThreadDirective, ThreadHistory, thread_not_found, thread_unsupported,
         without_thread,
     },
-    versions::VERSION_HEADER,
+    versions::{BETA_HEADER, VERSION_HEADER},
 };

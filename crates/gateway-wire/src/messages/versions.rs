@@ -8,6 +8,9 @@ use std::borrow::Cow;
 /// The header that selects the version of the API.
 pub const VERSION_HEADER: &str = "anthropic-version";
 
+/// The header that lists the beta features that a request uses.
+pub const BETA_HEADER: &str = "anthropic-beta";
+
 /// A version of the API. A later version that is not known has the rules of the newest known one.
 struct MessagesVersion {
     /// Its date, as the header has it.

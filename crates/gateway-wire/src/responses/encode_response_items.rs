@@ -110,7 +110,7 @@ impl OutputItem {
     }
 
     /// The item as it begins: with nothing in it.
-    pub(super) fn wire_empty(&self) -> OutputItemWire<'_> {
+    pub(super) fn empty_wire(&self) -> OutputItemWire<'_> {
         match self.wire() {
             OutputItemWire::Message { id, status, role, .. } => {
                 OutputItemWire::Message { id, status, role, content: Vec::new() }

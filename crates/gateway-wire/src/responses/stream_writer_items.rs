@@ -263,7 +263,7 @@ impl OutputBuilder {
     fn add(&mut self, id: String, kind: OutputItemKind, emit: &mut EventEmitter<'_>) -> usize {
         let output_index = self.items.len();
         let item = OutputItem { id, kind, status: ItemStatus::InProgress };
-        let fields = ItemEventWire { output_index, item: item.wire_empty() };
+        let fields = ItemEventWire { output_index, item: item.empty_wire() };
         emit.event("response.output_item.added", fields);
         self.items.push(item);
         output_index
