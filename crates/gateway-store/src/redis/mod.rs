@@ -19,8 +19,8 @@ mod responses;
 mod script;
 mod session_list;
 mod sessions;
-#[cfg(feature = "tls")]
 mod tenant_usage;
+#[cfg(feature = "tls")]
 mod tls;
 
 use self::connection::RedisConnection;
