@@ -62,9 +62,8 @@ impl OutboundDialect for ChatOutbound {
     }
 
     fn encode(&self, call: &ProviderRequest) -> Result<EncodedRequest> {
-        let model = &call.target.model;
         if let Some(original) = Self::passthrough_request(call) {
-            let body = edit_request(&self.quirks, original, model);
+            let body = edit_request(&self.quirks, original, &call.target);
             return Ok(EncodedRequest { body, dropped: DroppedParams::default() });
         }
         let mut dropped = DroppedParams::default();

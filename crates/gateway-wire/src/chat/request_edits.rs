@@ -9,7 +9,7 @@ use crate::{
     splice::{literal, splice},
 };
 use bytes::Bytes;
-use gateway_core::{Envelope, RawRequest};
+use gateway_core::{Envelope, RawRequest, Target};
 use memchr::memmem::Finder;
 use serde_json::value::RawValue;
 use std::{ops::Range, sync::LazyLock};
@@ -20,9 +20,10 @@ static TOOL_CALLS: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"tool_c
 
 type ByteEdits = Vec<(Range<usize>, Bytes)>;
 
-/// The body to send, in pieces.
-pub(crate) fn edit_request(quirks: &Quirks, original: &RawRequest, model: &str) -> Vec<Bytes> {
+/// The body to send to `target`, in pieces.
+pub(crate) fn edit_request(quirks: &Quirks, original: &RawRequest, target: &Target) -> Vec<Bytes> {
     let RawRequest { body, envelope, .. } = original;
+    let model = &*target.model;
     let mut edits = Vec::new();
     let mut lacks_usage = false;
     if envelope.stream && !envelope.stream_usage && quirks.knows(ChatFeature::StreamOptions) {
@@ -44,7 +45,7 @@ pub(crate) fn edit_request(quirks: &Quirks, original: &RawRequest, model: &str) 
     } else {
         edits.extend(envelope.session.iter().map(|(_, at)| (at.clone(), Bytes::new())));
     }
-    rename(quirks, original, &mut edits);
+    rename(quirks, original, target, &mut edits);
     if !quirks.knows(ChatFeature::Developer) && DEVELOPER.find(body).is_some() {
         each_message(body, envelope, |message| replace_developer_role(body, message, &mut edits));
     }
@@ -118,8 +119,16 @@ fn cut(body: &[u8], names: &[&str], edits: &mut ByteEdits) {
 }
 
 /// Calls members by the upstream's names for them.
-fn rename(quirks: &Quirks, original: &RawRequest, edits: &mut ByteEdits) {
-    for (ours, theirs) in [("max_completion_tokens", quirks.max_tokens), ("seed", quirks.seed)] {
+fn rename(quirks: &Quirks, original: &RawRequest, target: &Target, edits: &mut ByteEdits) {
+    let refuses_older = original.envelope.max_output.is_some()
+        && target.card.as_ref().is_some_and(|card| card.rules.bounds_completion);
+    let older = if refuses_older { quirks.max_tokens } else { "max_tokens" };
+    let names = [
+        ("max_completion_tokens", quirks.max_tokens),
+        ("max_tokens", older),
+        ("seed", quirks.seed),
+    ];
+    for (ours, theirs) in names {
         if ours == theirs || !original.may_have(ours) {
             continue;
         }
@@ -180,8 +189,9 @@ fn insert_reasoning(body: &[u8], message: &LazyObject<'_>, edits: &mut ByteEdits
 mod tests {
     use super::*;
     use crate::envelope;
-    use gateway_core::Dialect;
+    use gateway_core::{Dialect, ModelCard, ModelRules};
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     fn original(body: &str) -> RawRequest {
         let envelope = envelope::read(body.as_bytes(), &JsonLimits::default()).unwrap();
@@ -193,8 +203,9 @@ mod tests {
         )
     }
 
-    fn edited_body(quirks: &Quirks, body: &str) -> String {
-        String::from_utf8(edit_request(quirks, &original(body), "new").concat()).unwrap()
+    fn sent(quirks: &Quirks, body: &str) -> String {
+        let target = Target { model: "new".into(), card: None };
+        String::from_utf8(edit_request(quirks, &original(body), &target).concat()).unwrap()
     }
 
     #[track_caller]
@@ -204,6 +215,26 @@ mod tests {
     }
 
     const OPENAI: &Quirks = &Quirks::OPENAI;
+
+    #[test]
+    fn bound_has_the_name_that_the_model_takes() {
+        let rules = ModelRules { bounds_completion: true, ..ModelRules::default() };
+        let card = Arc::new(ModelCard { rules, ..ModelCard::new("new", "openai") });
+        let target = Target { model: "new".into(), card: Some(card) };
+        let sent = |body: &str| {
+            String::from_utf8(edit_request(OPENAI, &original(body), &target).concat()).unwrap()
+        };
+        assert_eq!(
+            sent(r#"{"model":"new","max_tokens":5}"#),
+            r#"{"model":"new","max_completion_tokens":5}"#
+        );
+        for other in [
+            r#"{"model":"new","max_completion_tokens":5}"#,
+            r#"{"model":"new","max_completion_tokens":5,"max_tokens":4}"#,
+        ] {
+            assert_eq!(sent(other), other);
+        }
+    }
 
     #[test]
     fn only_model_name_changes() {

@@ -43,7 +43,7 @@ impl OutboundDialect for CompletionsOutbound {
         let original = RawRequest::new(Dialect::Chat, body, envelope, |_| {
             Err(GatewayError::new(ErrorKind::Internal, "a completion is not read as a chat"))
         });
-        let body = edit_request(&self.quirks, &original, &call.target.model);
+        let body = edit_request(&self.quirks, &original, &call.target);
         Ok(EncodedRequest { body, dropped: DroppedParams::default() })
     }
 
