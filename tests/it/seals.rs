@@ -8,7 +8,7 @@ use self::{
     caller::Caller,
     provider::{PROVIDERS, Provider},
 };
-use gateway_tests::{Exchange, Gateway, Script, Setup, Upstream, openai};
+use gateway_tests::{Exchange, Gateway, Script, Setup, Upstream, openai, request};
 use serde_json::json;
 
 /// A gateway whose models `agent-0` to `agent-4` are at five providers, beginning at each of them.
@@ -152,6 +152,38 @@ async fn follow_up_goes_to_credential_that_issued_the_seal() {
     assert!(used.iter().all(|it| *it == used[0]), "{used:?}");
     let last = bench.upstreams[0].last();
     assert!((0..5).all(|turn| last.text().contains(&provider::seal(turn))), "{}", last.text());
+}
+
+#[tokio::test]
+async fn seal_of_a_chat_that_is_served_by_responses_comes_back_with_its_call() {
+    let upstream = Upstream::start().await;
+    let setup = Setup::new().set("providers.openai", "api_key", "sk-1");
+    let gateway = setup.provider("openai", &upstream.url()).start().await;
+    let tools = json!([{ "type": "function", "function": { "name": "look", "parameters": { "type": "object" } } }]);
+    let output = json!([
+        { "type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "sealed-thought" },
+        { "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "look", "arguments": "{}", "status": "completed" },
+    ]);
+    let response = json!({
+        "id": "resp_1", "object": "response", "created_at": 1, "status": "completed",
+        "model": "gpt-6.1-sol", "output": output,
+        "usage": { "input_tokens": 1, "output_tokens": 1, "total_tokens": 2 },
+    });
+    let mut messages = json!([{ "role": "user", "content": "go" }]);
+    for turn in 0..2 {
+        upstream.next(Script::json(200, response.to_string()));
+        let body = json!({ "model": "openai/gpt-6.1-sol", "messages": messages, "tools": tools });
+        let headers = [("Content-Type", "application/json")];
+        let sent = request("POST", "/v1/chat/completions", &headers, body.to_string().as_bytes());
+        let reply = gateway.send(sent).await;
+        assert_eq!(reply.status(), 200, "turn {turn}: {}", reply.text());
+        let said = reply.json()["choices"][0]["message"].clone();
+        let result = json!({ "role": "tool", "tool_call_id": "call_1", "content": "seen" });
+        messages.as_array_mut().unwrap().extend([said, result]);
+    }
+    let sent = upstream.last();
+    assert!(sent.head.line.contains("/responses"), "{}", sent.head.line);
+    assert!(sent.text().contains(r#""encrypted_content":"sealed-thought""#), "{}", sent.text());
 }
 
 #[tokio::test]

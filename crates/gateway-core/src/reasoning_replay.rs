@@ -6,8 +6,8 @@
 
 use crate::{
     ChatRequest, Chunk, ChunkStream, Content, Dialect, Inspection, Message, Part, Payload,
-    Provider, ProviderLayer, ProviderRequest, ProviderResponse, Reasoning, Result, Role,
-    StreamEvent, ToolCall,
+    Provider, ProviderLayer, ProviderRequest, ProviderResponse, Reasoning, ResponsesOnly, Result,
+    Role, StreamEvent, ToolCall,
     state::{ReasoningStore, StoredReasoning, Tenant},
 };
 use async_trait::async_trait;
@@ -79,9 +79,17 @@ impl ProviderLayer for ReasoningReplay {
     where
         's: 'a,
     {
-        let api = call.target.card.as_ref().and_then(|card| card.api);
+        let card = call.target.card.as_deref();
+        let api = card.and_then(|card| card.api);
+        // Calls with tools go to such a model through the Responses API, for whose seals Chat
+        // Completions has no place.
+        let moves = card.is_some_and(|card| card.rules.responses_only != ResponsesOnly::Never);
         let speaks = |dialect: &Dialect| {
-            call.original(*dialect).is_some() && api.is_none_or(|api| api == *dialect)
+            call.original(*dialect).is_some_and(|original| {
+                let is_moved =
+                    moves && *dialect == Dialect::Chat && original.envelope.tools.is_some();
+                api.is_none_or(|api| api == *dialect) && !is_moved
+            })
         };
         let is_carried = self.carried_by.iter().any(speaks);
         match Tenant::new(Arc::clone(&call.context.tenant)).filter(|_| !is_carried) {
