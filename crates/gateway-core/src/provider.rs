@@ -179,6 +179,8 @@ pub struct ResponseMeta {
     pub model: Arc<str>,
     /// Request id that the upstream assigned.
     pub upstream_request_id: Option<String>,
+    /// Header fields of the upstream that callers of its dialect read, names in lower case.
+    pub relayed_headers: Option<Arc<[(String, String)]>>,
     /// Parameters that the translation dropped.
     pub dropped: DroppedParams,
     /// Number of upstream calls.

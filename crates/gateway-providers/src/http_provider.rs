@@ -11,7 +11,8 @@ use crate::{
     response_stream,
     services::Services,
     upstream_reply::{
-        charge_copy, check, is_streamed, one, read_whole, upstream_request_id, whole,
+        charge_copy, check, is_streamed, one, read_whole, relayed_headers, upstream_request_id,
+        whole,
     },
 };
 use async_trait::async_trait;
@@ -135,7 +136,10 @@ impl HttpProvider {
         if carries_seals && answer.as_ref().err().is_some_and(seals::is_refusal) {
             answer = self.ask_without_seals(call, owner).await;
         }
-        answer.map_err(|error| error.with_meta(self.meta(&call.target.model)))
+        answer.map_err(|error| match error.meta() {
+            Some(_) => error,
+            None => error.with_meta(self.meta(&call.target.model)),
+        })
     }
 
     /// The owner of what this provider seals for `target`.
@@ -211,9 +215,21 @@ impl HttpProvider {
         };
         let meter = call.context.meter_call(&self.id, &call.target, body);
         let response = self.post(outbound, &call.context, same_dialect, &meter).await?;
-        let UpstreamResponse { head, body } = check(api, response).await?;
+        let dialect = api.upstream.dialect();
+        let is_callers = call.caller_dialect() == Some(dialect);
+        let relayed_headers =
+            if is_callers { relayed_headers(&response.head, dialect) } else { None };
+        let checked = check(api, response).await;
+        let UpstreamResponse { head, body } = checked.map_err(|error| match &relayed_headers {
+            Some(_) => {
+                let relayed_headers = relayed_headers.clone();
+                error.with_meta(ResponseMeta { relayed_headers, ..self.meta(&call.target.model) })
+            }
+            None => error,
+        })?;
         let meta = ResponseMeta {
             upstream_request_id: upstream_request_id(&head),
+            relayed_headers,
             dropped,
             card: call.target.card.clone(),
             ..self.meta(&call.target.model)

@@ -3,7 +3,7 @@
 use crate::{api::Api, response_stream};
 use bytes::Bytes;
 use gateway_core::{
-    Chunk, ChunkStream, ErrorKind, GatewayError, Inspection, ProviderRequest, Result,
+    Chunk, ChunkStream, Dialect, ErrorKind, GatewayError, Inspection, ProviderRequest, Result,
     UNCHARGED_BYTES,
 };
 use gateway_net::client::{BodyError, HttpClient, ResponseBody, ResponseHead, UpstreamResponse};
@@ -116,6 +116,24 @@ pub(crate) fn is_streamed(framing: StreamFraming, head: &ResponseHead) -> bool {
         StreamFraming::Sse => kind.trim_start().starts_with("text/event-stream"),
         StreamFraming::Lines => true,
     }
+}
+
+/// The header fields by which a client of the Messages API shows how much of its plan is left.
+const PLAN_LIMITS: &str = "anthropic-ratelimit-unified-";
+/// The most fields that are relayed.
+const MAX_RELAYED: usize = 32;
+
+/// Returns the header fields that a caller of the `dialect` of its upstream reads.
+pub(crate) fn relayed_headers(
+    head: &ResponseHead,
+    dialect: Dialect,
+) -> Option<Arc<[(String, String)]>> {
+    if dialect != Dialect::Messages {
+        return None;
+    }
+    let mut fields = head.with_prefix(PLAN_LIMITS);
+    fields.truncate(MAX_RELAYED);
+    (!fields.is_empty()).then(|| fields.into())
 }
 
 /// Returns the id that the upstream gave the request, of at most 128 bytes.

@@ -87,10 +87,11 @@ impl UpstreamErrorBody {
         if says(&["overloaded_error", "UNAVAILABLE"]) {
             return ErrorKind::UpstreamOverloaded;
         }
-        if says(&["rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED"]) {
+        let retryable = self.should_retry != Some(false);
+        let limits = ["rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED"];
+        if retryable && says(&limits) {
             return ErrorKind::RateLimited;
         }
-        let retryable = self.should_retry != Some(false);
         match self.status.unwrap_or(500) {
             403 if mentions(&WITHHELD) => ErrorKind::ContentFilter,
             // Who may not see a thing is told that it is not there.

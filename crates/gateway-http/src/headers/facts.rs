@@ -69,6 +69,11 @@ fn add_meta(meta: &ResponseMeta, batch: &mut HeaderBatch) {
             add(header::AGE, &age.as_secs().to_string());
         }
     }
+    for (name, value) in meta.relayed_headers.iter().flat_map(|it| it.iter()) {
+        if let Ok(name) = HeaderName::try_from(name) {
+            add(name, value);
+        }
+    }
     if let Some(id) = &meta.upstream_request_id {
         add(names::UPSTREAM_REQUEST_ID, id);
     }

@@ -96,6 +96,24 @@ impl ResponseHead {
         if is_plain { std::str::from_utf8(value).ok() } else { None }
     }
 
+    /// The fields whose names begin with `prefix`, which is in lower case, with names in lower case;
+    /// those whose values are not text are left out.
+    pub fn with_prefix(&self, prefix: &str) -> Vec<(String, String)> {
+        let field = |(name, value): (&[u8], &[u8])| {
+            let begins = name.get(..prefix.len())?.eq_ignore_ascii_case(prefix.as_bytes());
+            let name = begins.then(|| std::str::from_utf8(name).ok())??.to_ascii_lowercase();
+            let is_text = value.iter().all(|byte| (b' '..0x7f).contains(byte));
+            is_text.then(|| Some((name, std::str::from_utf8(value).ok()?.to_owned())))?
+        };
+        match &self.fields {
+            Fields::Text(fields) => fields.iter().filter_map(field).collect(),
+            Fields::Map(map) => {
+                let fields = map.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+                fields.map(|(name, value)| (name.as_bytes(), value)).filter_map(field).collect()
+            }
+        }
+    }
+
     /// All fields, in order.
     pub fn to_map(&self) -> HeaderMap {
         let fields = match &self.fields {
@@ -132,6 +150,9 @@ mod tests {
         for head in [head, map] {
             assert_eq!(head.text("content-type"), Some("text/event-stream"));
             assert_eq!(head.text("x-empty"), Some(""));
+            let found = head.with_prefix("x-a");
+            assert_eq!(found, [("x-a".into(), "1".into()), ("x-a".into(), "2".into())]);
+            assert_eq!(head.with_prefix("x-b"), []);
             assert_eq!(head.text("x-a"), Some("1"));
             assert_eq!(head.bytes("x-b"), Some([0xff].as_slice()));
             assert_eq!((head.text("x-b"), head.text("x-c")), (None, None));

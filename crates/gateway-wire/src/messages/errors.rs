@@ -176,7 +176,12 @@ pub(super) fn thread_not_found() -> GatewayError {
 
 fn details(error: &GatewayError) -> Option<ErrorDetailsOutWire<'_>> {
     let error_code = error.code();
-    error_code.starts_with("thread_").then_some(ErrorDetailsOutWire { error_code })
+    // A provider's own word for it, by which clients recover.
+    let is_upstreams = error.upstream_status().is_some()
+        && error.kind() != ErrorKind::UpstreamInvalid
+        && error_code != error.kind().as_str();
+    let is_known = is_upstreams || error_code.starts_with("thread_");
+    is_known.then_some(ErrorDetailsOutWire { error_code })
 }
 
 /// The body of a response with a status of failure.
