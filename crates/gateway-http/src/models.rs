@@ -1,5 +1,7 @@
 //! The list of available models, in OpenAI's format and in Anthropic's.
 
+mod codex;
+
 use crate::{HttpService, names, platform::usable, reply, request::query::QueryParams};
 use gateway_core::{Date, ErrorKind, GatewayError, ModelCard, Result, Routes};
 use gateway_limits::{Client, DAY};
@@ -20,6 +22,10 @@ pub(crate) fn list(
     query: Option<&str>,
 ) -> Result<Response<reply::Body>> {
     let models = usable_models(service, client);
+    let is_codex = QueryParams::parse(query).iter().any(|(name, _)| name == codex::CLIENT_VERSION);
+    if is_codex {
+        return Ok(codex::catalogue(models.values(), headers));
+    }
     if is_for_anthropic(headers) {
         let page = Page::read(&QueryParams::parse(query))?.of(&models)?;
         return Ok(reply::json(StatusCode::OK, &page));
