@@ -100,6 +100,44 @@ async fn deferred_tools_are_all_sent_and_the_deferral_is_named() {
 }
 
 #[tokio::test]
+async fn tools_that_the_caller_runs_are_functions_elsewhere() {
+    let tools = json!([
+        { "type": "memory_20250818", "name": "memory" },
+        { "type": "bash_20250124", "name": "bash" },
+        { "type": "text_editor_20250728", "name": "str_replace_based_edit_tool" },
+    ]);
+    for dialect in Dialect::ALL {
+        let bench = Bench::start().await;
+        let body = json!({
+            "model": format!("{}/m", dialect.name()), "max_tokens": 9, "tools": tools,
+            "messages": [{ "role": "user", "content": "hi" }],
+        });
+        let called =
+            Speech::calls(&[("memory", json!({ "command": "view", "path": "/memories" }))]);
+        bench.upstream.next(dialect.says(&called, false));
+        let headers = [("Content-Type", "application/json"), ("x-gateway-strict", "true")];
+        let sent = request("POST", "/v1/messages", &headers, body.to_string().as_bytes());
+        let reply = bench.gateway.send(sent).await;
+        assert_eq!(
+            (reply.status(), reply.header("x-gateway-dropped")),
+            (200, ""),
+            "{}",
+            reply.text()
+        );
+        let call = &reply.json()["content"][0];
+        assert_eq!((&call["name"], &call["input"]["command"]), (&json!("memory"), &json!("view")));
+        let sent = bench.upstream.last();
+        if dialect == Dialect::Messages {
+            assert_eq!(sent.json()["tools"], tools);
+        } else {
+            for part in ["memory", "bash", "str_replace_based_edit_tool", "old_path", "restart"] {
+                assert!(sent.text().contains(part), "{part}, {}: {}", dialect.name(), sent.text());
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn cache_marks_that_are_not_sent_are_named() {
     let part = |at: usize| json!({ "type": "text", "text": format!("p{at}"), "cache_control": { "type": "ephemeral" } });
     let chat = json!({

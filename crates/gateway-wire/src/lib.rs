@@ -41,6 +41,7 @@
 //! ```
 
 pub mod chat;
+mod client_tools;
 pub mod completions;
 pub mod embeddings;
 pub mod envelope;

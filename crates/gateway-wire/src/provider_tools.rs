@@ -3,13 +3,15 @@
 //! Clients offer tools that only one provider runs, such as a web search, with every request. Where
 //! the model's provider has none like it, the rest of the request still means what it says.
 
+use crate::client_tools::as_function;
 use gateway_core::{
     ChatRequest, Dialect, DroppedParams, GatewayError, Result, ToolChoice, ToolKind, ToolSpec,
 };
 use serde::Deserialize;
 
 /// Returns `request` without the provider-run tools that an upstream of this dialect lacks, each
-/// reported in `dropped`; `None` if it lacks none.
+/// reported in `dropped`, and with functions in place of those that the caller runs; `None` if it
+/// lacks none.
 ///
 /// # Errors
 ///
@@ -19,6 +21,8 @@ pub fn without_unsupported_tools(
     upstream: Dialect,
     dropped: &mut DroppedParams,
 ) -> Result<Option<ChatRequest>> {
+    let adapted = with_functions(request, upstream);
+    let request = adapted.as_ref().unwrap_or(request);
     let foreign: Vec<_> = request
         .tools
         .iter()
@@ -27,7 +31,7 @@ pub fn without_unsupported_tools(
         .map(printable)
         .collect();
     if foreign.is_empty() {
-        return Ok(None);
+        return Ok(adapted);
     }
     let is_called = |name: &str| {
         let mut missing = request.tools.iter().filter(|tool| is_foreign(tool, upstream));
@@ -55,6 +59,21 @@ pub fn without_unsupported_tools(
         dropped.insert(format!("tools.{name}"));
     }
     Ok(Some(rest))
+}
+
+/// Returns `request` with functions in place of tools of another provider's types that the caller
+/// runs; `None` if there are none.
+fn with_functions(request: &ChatRequest, upstream: Dialect) -> Option<ChatRequest> {
+    let function =
+        |tool: &ToolSpec| is_foreign(tool, upstream).then(|| as_function(tool)).flatten();
+    request.tools.iter().find_map(function)?;
+    let mut adapted = request.clone();
+    for tool in &mut adapted.tools {
+        if let Some(function) = function(tool) {
+            *tool = function;
+        }
+    }
+    Some(adapted)
 }
 
 fn is_foreign(tool: &ToolSpec, upstream: Dialect) -> bool {
