@@ -81,10 +81,189 @@ async fn claude_code_reads_the_provider_s_own_words_in_a_refusal() {
 }
 
 #[tokio::test]
+async fn claude_code_reads_the_provider_s_own_code_of_a_refusal() {
+    let (upstream, gateway) = start(Dialect::Messages).await;
+    let error = json!({ "type": "error", "error": {
+        "type": "invalid_request_error", "message": "tool reference 'x' is not known",
+        "details": { "error_code": "tool_reference_unresolved" },
+    } });
+    upstream.next(Script::json(400, error.to_string()));
+    let reply = ask(&gateway, &[], &claude_code()).await;
+    assert_eq!((reply.status(), &reply.json()["error"]), (400, &error["error"]));
+}
+
+#[tokio::test]
+async fn claude_code_is_shown_what_is_left_of_its_plan() {
+    let limits = [
+        ("anthropic-ratelimit-unified-status", "allowed_warning"),
+        ("anthropic-ratelimit-unified-reset", "1790000000"),
+        ("Anthropic-Ratelimit-Unified-5h-Utilization", "0.91"),
+    ];
+    let others = [("anthropic-ratelimit-requests-limit", "50"), ("set-cookie", "a=b")];
+    let body = |script: Script, status: u16| (script, status);
+    for stream in [false, true] {
+        let (upstream, gateway) = start(Dialect::Messages).await;
+        let spoken = Dialect::Messages.says(&Speech::text(&["ok"]), stream);
+        let refused =
+            json!({ "type": "error", "error": { "type": "rate_limit_error", "message": "wait" } });
+        let answers = [
+            body(with_headers(spoken, &[&limits[..], &others[..]].concat()), 200),
+            body(
+                Script::whole(
+                    429,
+                    &[
+                        &limits[..],
+                        &others[..],
+                        &[
+                            ("content-type", "application/json"),
+                            ("retry-after", "7"),
+                            ("x-should-retry", "false"),
+                        ],
+                    ]
+                    .concat(),
+                    refused.to_string(),
+                ),
+                429,
+            ),
+        ];
+        for (script, status) in answers {
+            upstream.next(script);
+            let mut body = claude_code();
+            body["stream"] = stream.into();
+            let reply = ask(&gateway, &[], &body).await;
+            assert_eq!(reply.status(), status, "{}", reply.text());
+            for (name, value) in limits {
+                assert_eq!(reply.header(&name.to_lowercase()), value, "{status} stream {stream}");
+            }
+            for (name, _) in others {
+                assert_eq!(reply.header(name), "", "{name}");
+            }
+            if status == 429 {
+                assert_eq!(
+                    (reply.header("retry-after"), reply.header("x-should-retry")),
+                    ("7", "false")
+                );
+            }
+        }
+    }
+    // A caller of another dialect knows none of them.
+    let (upstream, gateway) = start(Dialect::Messages).await;
+    let spoken = Dialect::Messages.says(&Speech::text(&["ok"]), false);
+    upstream.next(with_headers(spoken, &limits));
+    let headers = [("Content-Type", "application/json")];
+    let chat = openai::ask("lab/m", json!({}));
+    let reply =
+        gateway.send(request("POST", "/v1/chat/completions", &headers, chat.as_bytes())).await;
+    assert_eq!((reply.status(), reply.header(limits[0].0)), (200, ""), "{}", reply.text());
+}
+
+/// The script with these fields in its head.
+fn with_headers(script: Script, fields: &[(&str, &str)]) -> Script {
+    let lines: Vec<_> =
+        fields.iter().map(|(name, value)| [*name, ": ", *value, "\r\n"].concat()).collect();
+    script.with_fields(&lines.concat())
+}
+
+#[tokio::test]
+async fn claude_code_gets_pings_as_they_come() {
+    let (upstream, gateway) = start(Dialect::Messages).await;
+    let begun = json!({ "type": "message_start", "message": {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [],
+        "stop_reason": null, "stop_sequence": null, "usage": { "input_tokens": 1, "output_tokens": 1 },
+    } });
+    let rest = [
+        json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } }),
+        json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": "ok" } }),
+        json!({ "type": "content_block_stop", "index": 0 }),
+        json!({ "type": "message_delta", "delta": { "stop_reason": "end_turn", "stop_sequence": null }, "usage": { "output_tokens": 1 } }),
+        json!({ "type": "message_stop" }),
+    ];
+    let named =
+        |event: &Value| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap());
+    let mut sent = vec![named(&begun), "event: ping\ndata: {\"type\": \"ping\"}\n\n".to_owned()];
+    sent.extend(rest.iter().map(named));
+    let script = sent.iter().fold(Script::streaming(), Script::chunk).end();
+    upstream.next(script);
+    let mut body = claude_code();
+    body["stream"] = true.into();
+    let reply = ask(&gateway, &[], &body).await;
+    assert_eq!(reply.text(), sent.concat());
+}
+
+#[tokio::test]
+async fn codex_reads_the_catalogue_in_its_form() {
+    let upstream = Upstream::start().await;
+    let gateway = Setup::before(&upstream).model("small", "lab", "chat").start().await;
+    let path = "/v1/models?client_version=0.171.0";
+    let reply = gateway.get(path).await;
+    assert_eq!(reply.status(), 200, "{}", reply.text());
+    let models = reply.json()["models"].as_array().unwrap().clone();
+    let small = models.iter().find(|it| it["slug"] == "small").expect("the configured model");
+    // Codex takes nothing of the list if one of them is missing.
+    for name in [
+        "slug",
+        "display_name",
+        "description",
+        "supported_reasoning_levels",
+        "shell_type",
+        "visibility",
+        "supported_in_api",
+        "priority",
+        "upgrade",
+        "base_instructions",
+        "supports_reasoning_summaries",
+        "support_verbosity",
+        "default_verbosity",
+        "apply_patch_tool_type",
+        "truncation_policy",
+        "supports_parallel_tool_calls",
+        "context_window",
+        "experimental_supported_tools",
+        "input_modalities",
+        "prefer_websockets",
+    ] {
+        assert!(small.get(name).is_some(), "{name} is missing in {small}");
+    }
+    assert!(models.iter().all(|it| !it["slug"].as_str().unwrap().starts_with("gpt-")));
+    let tag = reply.header("etag").to_owned();
+    let again = gateway.send(request("GET", path, &[("If-None-Match", &tag)], b"")).await;
+    assert_eq!((again.status(), again.text()), (304, ""));
+    let plain = gateway.get("/v1/models").await;
+    assert_eq!(plain.json()["object"], "list");
+}
+
+#[tokio::test]
+async fn codex_may_name_its_beta_and_compress_its_request() {
+    let (upstream, gateway) = start(Dialect::Responses).await;
+    let body = json!({ "model": "lab/m", "input": "hi", "store": false }).to_string();
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("OpenAI-Beta", "responses_websockets=2026-02-06"),
+        ("session_id", "01a22e24-13da-78e1-a04a-b8a39453eb59"),
+        ("originator", "codex_exec"),
+    ];
+    let reply = gateway.send(request("POST", "/v1/responses", &headers, body.as_bytes())).await;
+    assert_eq!(reply.status(), 200, "{}", reply.text());
+    assert_eq!(upstream.exchanges().len(), 1);
+    // Bodies are not decompressed: Codex compresses them for its own service only.
+    let compressed = [headers[0], ("Content-Encoding", "zstd")];
+    let reply = gateway.send(request("POST", "/v1/responses", &compressed, b"(\xb5/\xfd")).await;
+    assert_eq!(
+        (reply.status(), &reply.json()["error"]["code"]),
+        (415, &json!("unsupported_encoding")),
+        "{}",
+        reply.text()
+    );
+}
+
+#[tokio::test]
 async fn claude_code_probes_and_discovers() {
     let (upstream, gateway) = start(Dialect::Messages).await;
-    let head = gateway.send(request("GET", "/", &[], b"")).await;
-    assert_eq!(head.status(), 200);
+    for (path, status) in [("/", "200"), ("/api/hello", "404")] {
+        let mut raw = gateway.connect().await;
+        raw.send(request("HEAD", path, &[], b"")).await;
+        assert_eq!(raw.try_head().await.expect("a head").word(1), status, "{path}");
+    }
     let headers = [
         ("anthropic-version", "2023-06-01"),
         ("x-api-key", "any"),

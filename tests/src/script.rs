@@ -77,6 +77,16 @@ impl Script {
         if bytes.is_empty() { self } else { self.bytes(chunked(bytes)) }
     }
 
+    /// The same, with `lines` among the fields of its head.
+    #[must_use]
+    pub fn with_fields(mut self, lines: &str) -> Self {
+        if let Some(Act::Send(head)) = self.0.first_mut() {
+            let end = head.windows(4).position(|it| it == b"\r\n\r\n").expect("a head") + 2;
+            head.splice(end..end, lines.bytes());
+        }
+        self
+    }
+
     /// This text as the data of an event.
     #[must_use]
     pub fn event(self, data: &str) -> Self {
