@@ -49,6 +49,7 @@ mod losses;
 mod lost_replicas;
 mod matrix;
 mod mcp;
+mod mcp_relay;
 mod meanings;
 mod memory;
 mod metrics;

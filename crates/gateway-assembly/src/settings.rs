@@ -84,7 +84,7 @@ pub(crate) fn mcp(name: &str, it: &McpEntry) -> Option<McpSettings> {
         Some((name.parse().ok()?, value.value().clone()))
     };
     Some(McpSettings {
-        name: name.to_owned(),
+        name: name.into(),
         url: it.url.as_ref()?.as_str().to_owned(),
         headers: it.headers.iter().filter_map(header).collect(),
         prefix: it.prefix(name),

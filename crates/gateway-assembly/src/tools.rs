@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use gateway_config::{
     Config, McpEntry, ResilienceSection, ServicesSection, ToolCallsSection, ToolEntry,
 };
-use gateway_core::{ToolLoopLimits, Tools};
+use gateway_core::{McpServers, ToolLoopLimits, Tools};
 use gateway_engine::Toolbox;
 use gateway_store::Stores;
 use gateway_tools::{ExecutorLimits, McpServer, ServiceClient, ToolExecutor, ToolObserver};
@@ -53,12 +53,16 @@ pub(crate) fn toolbox(
     let (timeouts, calls) = (&config.timeouts, &config.tool_calls);
     let wanted = ExecutorSettings::of(config);
     let same = previous.filter(|it| ExecutorSettings::of(it.config) == wanted);
-    let tools = match same {
-        Some(previous) => Arc::clone(&previous.app.engine.toolbox.tools),
+    let (tools, servers) = match same {
+        Some(previous) => {
+            let known = &previous.app.engine.toolbox;
+            (Arc::clone(&known.tools), Arc::clone(&known.servers))
+        }
         None => built(&wanted, shared)?,
     };
     Ok(Toolbox {
         tools,
+        servers,
         offered: calls.offered.clone(),
         limits: ToolLoopLimits { max_rounds: calls.max_rounds, max_parallel: calls.parallel },
         total: timeouts.total,
@@ -66,12 +70,16 @@ pub(crate) fn toolbox(
     })
 }
 
-fn built(it: &ExecutorSettings<'_>, shared: &SharedResources) -> anyhow::Result<Arc<dyn Tools>> {
-    let tools: Arc<dyn Tools> = Arc::new(executor(it, &shared.stores)?);
-    Ok(match &shared.process.tracing {
-        Some(tracing) => tracing.tools(tools),
-        None => tools,
-    })
+type BuiltTools = (Arc<dyn Tools>, Arc<dyn McpServers>);
+
+fn built(it: &ExecutorSettings<'_>, shared: &SharedResources) -> anyhow::Result<BuiltTools> {
+    let executor = Arc::new(executor(it, &shared.stores)?);
+    let servers = Arc::<ToolExecutor>::clone(&executor);
+    let tools = match &shared.process.tracing {
+        Some(tracing) => tracing.tools(executor),
+        None => executor,
+    };
+    Ok((tools, servers))
 }
 
 fn executor(it: &ExecutorSettings<'_>, stores: &Stores) -> anyhow::Result<ToolExecutor> {

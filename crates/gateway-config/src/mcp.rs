@@ -25,6 +25,8 @@ section! {
         /// Prefix of its tool names.
         /// Default: `NAME_`.
         prefix: Option<String> = None;
+        /// Whether its tools and prompts keep their names, without the prefix.
+        bare_names: bool = false;
         /// Allowed tools, by the server's names; `*` at the end matches any rest.
         /// Default: all.
         tools: Vec<String> = Vec::new();
@@ -40,6 +42,9 @@ section! {
 impl McpEntry {
     /// Returns the prefix of its tool names.
     pub fn prefix(&self, name: &str) -> String {
+        if self.bare_names {
+            return String::new();
+        }
         self.prefix.clone().unwrap_or_else(|| format!("{name}_"))
     }
 }

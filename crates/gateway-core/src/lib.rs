@@ -27,6 +27,7 @@ pub mod estimate;
 mod event;
 mod json;
 mod layer;
+mod mcp;
 mod memory;
 mod message;
 mod model;
@@ -68,6 +69,7 @@ pub use self::{
     event::{Finish, FinishReason, Started, StreamEvent, ToolCallDelta},
     json::{Extra, Json, JsonObject, compact_json},
     layer::ProviderLayer,
+    mcp::{McpList, McpListEntry, McpRelay, McpReply, McpRequest, McpServers, NotificationSink},
     memory::{MemoryBudget, MemoryLease, UNCHARGED_BYTES},
     message::{
         CacheControl, CacheTtl, Content, File, Image, Message, Opaque, Part, Reasoning, Role, Seal,

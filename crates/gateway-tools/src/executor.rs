@@ -11,8 +11,8 @@ use crate::{
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use gateway_core::{
-    Json, ToolCall, ToolContext, ToolError, ToolErrorCode, ToolSpec, Tools, state::Idempotency,
-    time::millis,
+    Json, McpList, McpListEntry, McpReply, McpRequest, McpServers, ToolCall, ToolContext,
+    ToolError, ToolErrorCode, ToolSpec, Tools, state::Idempotency, time::millis,
 };
 use gateway_resilience::breaker;
 use gateway_tasks::supervise;
@@ -55,6 +55,8 @@ impl Default for ExecutorLimits {
 /// Runs the tools of a [`ToolRegistry`].
 pub struct ToolExecutor {
     registry: Arc<ArcSwap<ToolRegistry>>,
+    /// The servers of some of the tools.
+    servers: Vec<McpServer>,
     /// Asks servers for their tools, as long as this lives.
     listing: JoinSet<()>,
     guards: HashMap<String, ServiceCircuit>,
@@ -72,6 +74,7 @@ impl ToolExecutor {
         Self {
             guards: services.map(guard).collect(),
             registry: Arc::new(ArcSwap::from_pointee(registry)),
+            servers: Vec::new(),
             listing: JoinSet::new(),
             turns: Semaphore::new(limits.running),
             queue: limits.queue,
@@ -90,6 +93,7 @@ impl ToolExecutor {
         for server in servers {
             self.guards
                 .insert(server.service(), ServiceCircuit::new(limits.breaker, limits.random));
+            self.servers.push(server.clone());
             let registry = Arc::clone(&self.registry);
             let keep = move || listing::keep(server.clone(), Arc::clone(&registry));
             self.listing.spawn(supervise("mcp_tools", keep));
@@ -195,6 +199,30 @@ impl ToolExecutor {
         if let Some(observer) = &self.observer {
             observer(name, word, took);
         }
+    }
+}
+
+#[async_trait]
+impl McpServers for ToolExecutor {
+    fn list(&self, list: McpList) -> Vec<McpListEntry> {
+        self.servers.iter().flat_map(|server| server.listed(list)).collect()
+    }
+
+    async fn relay(
+        &self,
+        server: &str,
+        request: McpRequest,
+        context: &ToolContext,
+    ) -> Result<McpReply, ToolError> {
+        let known = self.servers.iter().find(|known| known.is_called(server));
+        let known = known.ok_or_else(|| {
+            ToolError::new(ToolErrorCode::NotFound, "there is no such MCP server")
+        })?;
+        let turn = time::timeout(self.queue, self.turns.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(ToolError::new(ToolErrorCode::Unavailable, "too many tools are running"));
+        };
+        known.relay(&request, context).await
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) async fn keep(server: McpServer, registry: Arc<ArcSwap<ToolRegistry>>
         match told {
             Ok(tools) => {
                 registry.rcu(|known| known.with_service(&service, &tools));
+                server.read_lists().await;
             }
             Err(error) if was_there => {
                 tracing::warn!(target: "gateway::tool", service, %error, "no tools");

@@ -15,7 +15,10 @@ pub(crate) use self::{
 };
 
 use async_trait::async_trait;
-use gateway_core::{Json, ToolCall, ToolContext, ToolError, ToolLoopLimits, ToolSpec, Tools};
+use gateway_core::{
+    Json, McpList, McpListEntry, McpReply, McpRequest, McpServers, ToolCall, ToolContext,
+    ToolError, ToolLoopLimits, ToolSpec, Tools,
+};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// The tools that the gateway runs, and how far a model may go with them.
@@ -23,6 +26,9 @@ use std::{fmt, sync::Arc, time::Duration};
 pub struct Toolbox {
     /// The registered gateway tools.
     pub tools: Arc<dyn Tools>,
+    /// The servers of some of them, whose prompts and resources clients of the Model Context
+    /// Protocol find here too.
+    pub servers: Arc<dyn McpServers>,
     /// The names of those that every request to a model offers, unless it or its session names
     /// others.
     pub offered: Vec<String>,
@@ -56,11 +62,28 @@ impl Tools for NoTools {
     }
 }
 
+#[async_trait]
+impl McpServers for NoTools {
+    fn list(&self, _: McpList) -> Vec<McpListEntry> {
+        Vec::new()
+    }
+
+    async fn relay(
+        &self,
+        _: &str,
+        request: McpRequest,
+        _: &ToolContext,
+    ) -> Result<McpReply, ToolError> {
+        Err(ToolError::unknown(request.method))
+    }
+}
+
 impl Default for Toolbox {
     /// Returns a registry without tools.
     fn default() -> Self {
         Self {
             tools: Arc::new(NoTools),
+            servers: Arc::new(NoTools),
             offered: Vec::new(),
             limits: ToolLoopLimits::default(),
             total: Duration::from_secs(590),

@@ -5,22 +5,25 @@
 //! tool is in its result; failures of the protocol are JSON-RPC's own.
 
 mod message;
+mod relay;
 mod stateless;
+mod stream;
+mod tool_call;
 
 use self::{
     message::{
-        Answer, Failure, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Message, NEWEST,
+        Answer, Failure, INVALID_REQUEST, METHOD_NOT_FOUND, MISSING_CAPABILITY, Message, NEWEST,
         Outcome, PARSE_ERROR, VERSIONS,
     },
+    relay::RelayedCall,
     stateless::StatelessRefusal,
+    stream::WrittenReply,
 };
-use super::{
-    ToolCaller,
-    endpoints::{self, chosen},
-};
+use super::{ToolCaller, endpoints::chosen};
 use crate::{HttpService, RequestBody, names, reply, request::options};
 use gateway_core::{
-    Function, Json, Result, ToolCall, ToolContext, ToolError, ToolKind, ToolSpec, Tools,
+    Function, Json, JsonObject, McpList, McpRelay, Result, ToolCall, ToolContext, ToolKind,
+    ToolSpec,
 };
 use gateway_engine::{permitted_tools, tool_context};
 use gateway_limits::Client;
@@ -28,7 +31,7 @@ use gateway_wire::json;
 use http::{HeaderMap, Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 /// Answers a message.
 ///
@@ -42,73 +45,178 @@ pub(crate) async fn serve(
 ) -> Result<Response<reply::Body>> {
     let client = &caller.client;
     let (head, body) = request.into_parts();
-    let body = service.read_body(&head.headers, body, (client, caller.peer)).await?;
+    let headers = &head.headers;
+    let body = service.read_body(headers, body, (client, caller.peer)).await?;
+    let (message, is_stateless) = match checked_message(service, client, headers, &body) {
+        Ok(checked) => checked,
+        Err((status, body)) => return Ok(reply::written(status, body)),
+    };
+    // Notifications are taken; and so is the answer to a question, which none has asked.
+    let (Some(id), Some(method)) = (message.id, message.method.as_deref()) else {
+        return Ok(reply::empty(StatusCode::ACCEPTED));
+    };
+    let form = AnswerForm {
+        is_stateless,
+        is_kept: method.ends_with("/list") || method == "resources/read",
+        version: service.about.version.clone(),
+    };
+    let (sink, notified) = stream::notifications();
+    let mut params = relay::members(message.params);
+    let relay = relay::relay(&mut params, Some(sink));
+    match relayed(service, client, method, params, &relay) {
+        Some(Ok(request)) => {
+            let permit = caller.admit(service, headers).await?;
+            let context = call_context(service, &caller, headers, Some(relay)).await?;
+            let id = id.to_owned();
+            let work = async move {
+                let outcome = request.run(context).await;
+                drop(permit);
+                form.written(&id, outcome)
+            };
+            Ok(stream::respond(Box::pin(work), notified).await)
+        }
+        Some(Err(failure)) => Ok(form.reply(id, Err(failure))),
+        None => {
+            let asked = (method, message.params, is_stateless);
+            let outcome = answer(service, &caller, headers, asked).await?;
+            Ok(form.reply(id, outcome))
+        }
+    }
+}
+
+/// Reads a message, and returns whether it stands alone.
+///
+/// # Errors
+///
+/// The reply to a message that is none, or is in a version that is not spoken.
+fn checked_message<'a>(
+    service: &HttpService,
+    client: &Client,
+    headers: &HeaderMap,
+    body: &'a [u8],
+) -> Result<(Message<'a>, bool), WrittenReply> {
+    let refusal = |status: StatusCode, id, failure| {
+        (status, serde_json::to_vec(&Answer::failed(id, failure)).unwrap_or_default())
+    };
     let limits = json::JsonLimits { depth: service.engine.settings.json_depth };
-    let parsed = match json::validate(&body, &limits) {
-        Ok(()) => Message::parse(&body),
+    let parsed = match json::validate(body, &limits) {
+        Ok(()) => Message::parse(body),
         Err(error) => Err(Failure::new(PARSE_ERROR, error.to_string())),
     };
-    let message = match parsed {
-        Ok(message) => message,
-        Err(failure) => {
-            return Ok(json_reply(StatusCode::BAD_REQUEST, &Answer::failed(None, failure)));
-        }
-    };
-    let is_stateless = stateless::is_stateless(&head.headers, &message);
+    let message = parsed.map_err(|failure| refusal(StatusCode::BAD_REQUEST, None, failure))?;
+    let is_stateless = stateless::is_stateless(headers, &message);
     if is_stateless {
         let tools = permitted_tools(client, &service.engine.toolbox.tools);
-        let checked = stateless::check(&head.headers, &message, |name| tools.spec(name));
-        if let Err(StatelessRefusal { status, failure }) = checked {
-            return Ok(json_reply(status, &Answer::failed(message.id, failure)));
-        }
-    } else if message.method.as_deref() != Some("initialize") && !is_spoken(&head.headers) {
+        let checked = stateless::check(headers, &message, |name| tools.spec(name));
+        checked
+            .map_err(|StatelessRefusal { status, failure }| refusal(status, message.id, failure))?;
+    } else if message.method.as_deref() != Some("initialize") && !is_spoken(headers) {
         let unknown = Failure::new(INVALID_REQUEST, "unsupported protocol version");
-        return Ok(json_reply(StatusCode::BAD_REQUEST, &Answer::failed(message.id, unknown)));
+        return Err(refusal(StatusCode::BAD_REQUEST, message.id, unknown));
     }
-    let Some(id) = message.id else { return Ok(reply::empty(StatusCode::ACCEPTED)) };
-    let outcome = match message.method.as_deref() {
-        Some("tools/call") => {
-            let _permit = caller.admit(service, &head.headers).await?;
-            let session = options::session_id(&head.headers);
-            let chosen = chosen(service, client, session).await?;
-            let about = caller.context(&head.headers);
-            let mut context = tool_context(&chosen, &about, service.engine.toolbox.total);
-            context.idempotency_key = options::idempotency_key(&head.headers);
-            let tools = permitted_tools(client, &service.engine.toolbox.tools);
-            call(&*tools, message.params, context).await
-        }
-        Some("server/discover") if is_stateless => Ok(stateless::discovery()),
-        Some("initialize" | "ping") if is_stateless => Err(unknown_method()),
-        Some(method) => tell(service, client, method, message.params),
-        // The answer to a question: none was asked.
-        None => return Ok(reply::empty(StatusCode::ACCEPTED)),
-    };
-    let is_list = message.method.as_deref() == Some("tools/list");
-    let outcome = outcome.map(|result| {
-        let version = &service.about.version;
-        if is_stateless { stateless::completed(&result, version, is_list) } else { result }
-    });
-    Ok(reply_to(id, outcome, is_stateless))
+    Ok((message, is_stateless))
 }
 
-/// Writes what came of a request.
-fn reply_to(id: &RawValue, outcome: Outcome, is_stateless: bool) -> Response<reply::Body> {
-    let (status, answer) = match outcome {
-        Ok(result) => {
-            let answer = Answer { jsonrpc: "2.0", id: Some(id), result: Some(result), error: None };
-            (StatusCode::OK, answer)
+/// Answers a request that no MCP server answers: its method, its parameters, and whether it stands
+/// alone.
+async fn answer(
+    service: &HttpService,
+    caller: &ToolCaller,
+    headers: &HeaderMap,
+    (method, params, is_stateless): (&str, Option<&RawValue>, bool),
+) -> Result<Outcome> {
+    Ok(match method {
+        "tools/call" => {
+            let _permit = caller.admit(service, headers).await?;
+            let context = call_context(service, caller, headers, None).await?;
+            let tools = permitted_tools(&caller.client, &service.engine.toolbox.tools);
+            tool_call::run(&*tools, params, context).await
         }
-        Err(failure) => {
-            let is_unknown = is_stateless && failure.code == METHOD_NOT_FOUND;
-            let status = if is_unknown { StatusCode::NOT_FOUND } else { StatusCode::OK };
-            (status, Answer::failed(Some(id), failure))
+        "server/discover" if is_stateless => {
+            Ok(stateless::discovery(&Json::of(&Capabilities::default())))
         }
-    };
-    json_reply(status, &answer)
+        "initialize" | "ping" if is_stateless => Err(unknown_method()),
+        method => tell(service, &caller.client, method, params),
+    })
 }
 
-fn json_reply(status: StatusCode, answer: &Answer<'_>) -> Response<reply::Body> {
-    reply::json(status, answer)
+/// Returns the request of `method` as one that an MCP server answers, if one does.
+fn relayed(
+    service: &HttpService,
+    client: &Client,
+    method: &str,
+    params: JsonObject,
+    relay: &Arc<McpRelay>,
+) -> Option<Result<RelayedCall, Failure>> {
+    let toolbox = &service.engine.toolbox;
+    if method != "tools/call" {
+        return relay::find(&toolbox.servers, client, method, params, Arc::clone(relay));
+    }
+    let name: String = params.get("name")?.read().ok()?;
+    let listed = relay::entries(&toolbox.servers, client, McpList::Tools);
+    listed.iter().find(|entry| entry.name == name)?;
+    // A tool of another name space may have taken the name.
+    let tools = permitted_tools(client, &toolbox.tools);
+    tools.spec(&name)?;
+    let arguments = params.get("arguments").map_or("{}", Json::get).to_owned();
+    let call = ToolCall { name, arguments, ..ToolCall::default() };
+    Some(Ok(RelayedCall::Tool { tools, call }))
+}
+
+/// Returns the context of a call without a model.
+async fn call_context(
+    service: &HttpService,
+    caller: &ToolCaller,
+    headers: &HeaderMap,
+    mcp: Option<Arc<McpRelay>>,
+) -> Result<ToolContext> {
+    let session = options::session_id(headers);
+    let chosen = chosen(service, &caller.client, session).await?;
+    let context = tool_context(&chosen, &caller.context(headers), service.engine.toolbox.total);
+    let idempotency_key = options::idempotency_key(headers);
+    Ok(ToolContext { idempotency_key, mcp, ..context })
+}
+
+/// The form of an answer, by the version of its request.
+struct AnswerForm {
+    is_stateless: bool,
+    /// Whether clients may keep the result for a time.
+    is_kept: bool,
+    version: String,
+}
+
+impl AnswerForm {
+    /// The reply with what came of a request.
+    fn reply(&self, id: &RawValue, outcome: Outcome) -> Response<reply::Body> {
+        let (status, body) = self.written(id, outcome);
+        reply::written(status, body)
+    }
+
+    /// Writes what came of a request.
+    fn written(&self, id: &RawValue, outcome: Outcome) -> WrittenReply {
+        let (status, answer) = match outcome {
+            Ok(result) => {
+                let result = if self.is_stateless {
+                    stateless::completed(&result, &self.version, self.is_kept)
+                } else {
+                    result
+                };
+                (
+                    StatusCode::OK,
+                    Answer { jsonrpc: "2.0", id: Some(id), result: Some(result), error: None },
+                )
+            }
+            Err(failure) => {
+                let status = match failure.code {
+                    METHOD_NOT_FOUND if self.is_stateless => StatusCode::NOT_FOUND,
+                    MISSING_CAPABILITY if self.is_stateless => StatusCode::BAD_REQUEST,
+                    _ => StatusCode::OK,
+                };
+                (status, Answer::failed(Some(id), failure))
+            }
+        };
+        (status, serde_json::to_vec(&answer).unwrap_or_default())
+    }
 }
 
 /// Whether a message is in a version that is spoken; older clients do not say which.
@@ -127,14 +235,25 @@ fn tell(
     match method {
         "initialize" => Ok(Json::of(&welcome(service, params))),
         "ping" => Ok(Json::of(&serde_json::Map::new())),
-        "tools/list" => {
-            let specs = permitted_tools(client, &service.engine.toolbox.tools).specs();
-            Ok(Json::of(&List {
-                tools: specs.iter().filter_map(|spec| McpToolView::of(spec)).collect(),
-            }))
+        "tools/list" => Ok(listed_tools(service, client)),
+        method => {
+            let servers = &service.engine.toolbox.servers;
+            relay::listed(servers, client, method).ok_or_else(unknown_method)
         }
-        _ => Err(unknown_method()),
     }
+}
+
+/// The list of tools: those of MCP servers as these wrote them.
+fn listed_tools(service: &HttpService, client: &Client) -> Json {
+    let toolbox = &service.engine.toolbox;
+    let of_servers = relay::entries(&toolbox.servers, client, McpList::Tools);
+    let mut of_servers: HashMap<_, _> =
+        of_servers.into_iter().map(|entry| (entry.name, entry.json)).collect();
+    let specs = permitted_tools(client, &toolbox.tools).specs();
+    let tools = specs.iter().filter_map(|spec| {
+        of_servers.remove(spec.name()).or_else(|| Some(Json::of(&McpToolView::of(spec)?)))
+    });
+    Json::of(&List { tools: tools.collect() })
 }
 
 fn unknown_method() -> Failure {
@@ -148,29 +267,9 @@ fn welcome(service: &HttpService, params: Option<&RawValue>) -> Welcome {
     let version = VERSIONS.into_iter().find(|version| asked.as_deref() == Some(*version));
     Welcome {
         protocol_version: version.unwrap_or(NEWEST),
-        capabilities: Capabilities { tools: ToolsCapability { list_changed: false } },
+        capabilities: Capabilities::default(),
         server_info: Info { name: "llm-gateway", version: service.about.version.clone() },
     }
-}
-
-/// Runs a tool and returns its result.
-async fn call(tools: &dyn Tools, params: Option<&RawValue>, context: ToolContext) -> Outcome {
-    let params = params.map_or("null", RawValue::get);
-    let asked: CallParams<'_> = serde_json::from_str(params)
-        .map_err(|_| Failure::new(INVALID_PARAMS, "params must have a name, and arguments"))?;
-    if tools.spec(&asked.name).is_none() {
-        return Err(Failure::new(INVALID_PARAMS, ToolError::unknown(&asked.name).message));
-    }
-    let call = ToolCall {
-        name: asked.name.into_owned(),
-        arguments: asked.arguments.map_or("{}", RawValue::get).to_owned(),
-        ..ToolCall::default()
-    };
-    let outcome = endpoints::run(tools, &call, context).await;
-    Ok(Json::of(&match &outcome {
-        Ok(result) => CallOutput::of(result),
-        Err(error) => CallOutput::failed(error),
-    }))
 }
 
 #[derive(Deserialize)]
@@ -188,14 +287,18 @@ struct Welcome {
     server_info: Info,
 }
 
-#[derive(Serialize)]
+/// What the server is capable of: prompts and resources are those of MCP servers.
+#[derive(Default, Serialize)]
 struct Capabilities {
-    tools: ToolsCapability,
+    tools: ListCapability,
+    prompts: ListCapability,
+    resources: ListCapability,
+    completions: serde_json::Map<String, serde_json::Value>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ToolsCapability {
+struct ListCapability {
     list_changed: bool,
 }
 
@@ -206,8 +309,8 @@ struct Info {
 }
 
 #[derive(Serialize)]
-struct List<'a> {
-    tools: Vec<McpToolView<'a>>,
+struct List {
+    tools: Vec<Json>,
 }
 
 #[derive(Serialize)]
@@ -228,51 +331,9 @@ impl<'a> McpToolView<'a> {
     }
 }
 
-#[derive(Deserialize)]
-struct CallParams<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow)]
-    arguments: Option<&'a RawValue>,
-}
-
-/// The result of a call.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CallOutput<'a> {
-    content: [Text<'a>; 1],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    structured_content: Option<&'a Json>,
-    is_error: bool,
-}
-
-#[derive(Serialize)]
-struct Text<'a> {
-    r#type: &'static str,
-    text: Cow<'a, str>,
-}
-
-impl<'a> CallOutput<'a> {
-    fn of(result: &'a Json) -> Self {
-        // Only an object may be structured content.
-        let structured_content = Some(result).filter(|it| it.get().starts_with('{'));
-        let text = Text { r#type: "text", text: result.compact().into() };
-        Self { content: [text], structured_content, is_error: false }
-    }
-
-    fn failed(error: &ToolError) -> Self {
-        let text = Text { r#type: "text", text: error.to_json().compact().into() };
-        Self { content: [text], structured_content: None, is_error: true }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{message::PARSE_ERROR, *};
-    use async_trait::async_trait;
-    use futures_util::FutureExt as _;
-    use gateway_core::ToolErrorCode;
-    use std::sync::Arc;
 
     #[track_caller]
     fn check_message(body: &str, expected: Result<Option<&str>, i32>) {
@@ -294,67 +355,5 @@ mod tests {
         check_message(r#"{"id":1,"method":"ping"}"#, Err(INVALID_REQUEST));
         check_message(r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, Err(INVALID_REQUEST));
         check_message(r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, Err(INVALID_REQUEST));
-    }
-
-    /// One tool, `echo`, that gives its arguments back, and fails without any.
-    struct Echo;
-
-    #[async_trait]
-    impl Tools for Echo {
-        fn specs(&self) -> Vec<Arc<ToolSpec>> {
-            self.spec("echo").into_iter().collect()
-        }
-
-        fn spec(&self, name: &str) -> Option<Arc<ToolSpec>> {
-            let schema = Json::parse(r#"{"type":"object"}"#).unwrap();
-            (name == "echo").then(|| Arc::new(ToolSpec::function("echo", "Echoes.", schema)))
-        }
-
-        fn recognizes(&self, described: &ToolSpec) -> bool {
-            described.name() == "echo"
-        }
-
-        async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
-            assert!(context.strict);
-            if call.arguments == "{}" {
-                return Err(ToolError::new(ToolErrorCode::Timeout, "slow"));
-            }
-            Ok(Json::parse(&call.arguments).unwrap())
-        }
-    }
-
-    #[track_caller]
-    fn check(params: &str, expected: &str) {
-        let params = RawValue::from_string(params.to_owned()).unwrap();
-        let called = call(&Echo, Some(&params), ToolContext::default()).now_or_never().unwrap();
-        let said = called.map_or_else(|it| it.code.to_string(), |it| it.get().to_owned());
-        assert_eq!(said, expected, "{params}");
-    }
-
-    #[test]
-    fn a_result_is_text_and_structure() {
-        check(
-            r#"{"name":"echo","arguments":{"a": 1}}"#,
-            r#"{"content":[{"type":"text","text":"{\"a\":1}"}],"structuredContent":{"a": 1},"isError":false}"#,
-        );
-        check(
-            r#"{"name":"echo","arguments":[1]}"#,
-            r#"{"content":[{"type":"text","text":"[1]"}],"isError":false}"#,
-        );
-    }
-
-    #[test]
-    fn a_failure_of_a_tool_is_a_result() {
-        check(
-            r#"{"name":"echo"}"#,
-            r#"{"content":[{"type":"text","text":"{\"error\":\"slow\",\"error_code\":\"timeout\"}"}],"isError":true}"#,
-        );
-    }
-
-    #[test]
-    fn unknown_tool_is_protocol_error() {
-        check(r#"{"name":"ohce"}"#, "-32602");
-        check("{}", "-32602");
-        check("null", "-32602");
     }
 }

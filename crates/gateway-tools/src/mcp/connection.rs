@@ -17,13 +17,15 @@ use super::{
 };
 use crate::client::{ServiceClient, headers};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use gateway_core::{Json, JsonObject, ToolContext, ToolError, ToolErrorCode};
+use gateway_core::{
+    Json, JsonObject, McpRelay, McpReply, NotificationSink, ToolContext, ToolError, ToolErrorCode,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -44,6 +46,8 @@ pub(super) struct Connection {
     pub(super) settings: Arc<McpSettings>,
     client: ServiceClient,
     era: Arc<AtomicU8>,
+    /// How many requests were sent.
+    requests: Arc<AtomicU64>,
 }
 
 /// The content of a request.
@@ -51,10 +55,12 @@ pub(super) struct Connection {
 pub(super) struct McpQuestion<'a> {
     pub(super) method: &'a str,
     pub(super) params: JsonObject,
-    /// The tool that is called.
+    /// The name or URI that the request is about.
     pub(super) name: Option<&'a str>,
     /// Arguments that are sent as headers too, by the names of the headers.
     pub(super) mirrored: Vec<(String, String)>,
+    /// The rest of a client's request, if one is relayed.
+    pub(super) relay: Option<Arc<McpRelay>>,
 }
 
 const UNKNOWN: u8 = 0;
@@ -63,7 +69,8 @@ const IS_LEGACY: u8 = 2;
 
 impl Connection {
     pub(super) fn new(settings: McpSettings, client: ServiceClient) -> Self {
-        Self { settings: Arc::new(settings), client, era: Arc::new(AtomicU8::new(UNKNOWN)) }
+        let era = Arc::new(AtomicU8::new(UNKNOWN));
+        Self { settings: Arc::new(settings), client, era, requests: Arc::default() }
     }
 
     /// Asks, and returns the result as the server wrote it.
@@ -76,12 +83,28 @@ impl Connection {
         question: &McpQuestion<'_>,
         context: &ToolContext,
     ) -> Result<Json, ToolError> {
+        match self.relay(question, context).await? {
+            McpReply::Result(result) => Ok(result),
+            McpReply::Error(error) => Err(result::refused(&read_error(&error))),
+        }
+    }
+
+    /// Asks, and returns the result or the error as the server wrote it.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be reached.
+    pub(super) async fn relay(
+        &self,
+        question: &McpQuestion<'_>,
+        context: &ToolContext,
+    ) -> Result<McpReply, ToolError> {
         if self.era.load(Ordering::Relaxed) == IS_LEGACY {
             return self.ask_with_handshake(question, context).await;
         }
         let exchange = self.ask_stateless(question, context).await?;
         let refusal = exchange.message.as_ref().and_then(|message| message.error.as_ref());
-        let is_known = refusal.is_some_and(ErrorMessage::is_stateless);
+        let is_known = refusal.map(read_error).is_some_and(|error| error.is_stateless());
         let is_older = exchange.status.is_client_error()
             && !is_known
             && self.era.load(Ordering::Relaxed) == UNKNOWN
@@ -111,36 +134,50 @@ impl Connection {
         for (name, value) in &question.mirrored {
             insert(&mut headers, &format!("mcp-param-{name}"), value);
         }
+        let relay = question.relay.as_deref();
         let mut params = question.params.clone();
-        params.insert("_meta".to_owned(), meta(context));
+        params.extend(relay.map(|relay| relay.members.clone()).unwrap_or_default());
+        params.insert("_meta".to_owned(), meta(relay, context));
         let params = Json::of(&params);
-        let message = request(1, question.method, Some(&params));
-        self.post(headers, &message, self.settings.max_bytes).await
+        let message = request(self.next_id(), question.method, Some(&params));
+        self.post(headers, &message, (self.settings.max_bytes, notifications(relay))).await
+    }
+
+    /// A number that no other request has.
+    fn next_id(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
     async fn ask_with_handshake(
         &self,
         question: &McpQuestion<'_>,
         context: &ToolContext,
-    ) -> Result<Json, ToolError> {
+    ) -> Result<McpReply, ToolError> {
         let mut headers = self.headers(context);
         let params = Json::of(&json!({
             "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client_info(),
         }));
         let welcome = request(0, "initialize", Some(&params));
-        let begun = self.post(headers.clone(), &welcome, MAX_HANDSHAKE_BYTES).await?;
+        let begun = self.post(headers.clone(), &welcome, (MAX_HANDSHAKE_BYTES, None)).await?;
         let session = begun.headers.get(&SESSION).cloned();
-        let welcome = answer(begun)?.read::<JsonObject>().unwrap_or_default();
+        let welcome = match answer(begun)? {
+            McpReply::Result(result) => result.read::<JsonObject>().unwrap_or_default(),
+            McpReply::Error(error) => return Err(result::refused(&read_error(&error))),
+        };
         let version = welcome.get("protocolVersion").and_then(|it| it.read::<String>().ok());
         insert(&mut headers, "mcp-protocol-version", version.as_deref().unwrap_or(LEGACY));
         if let Some(session) = session.clone() {
             headers.insert(SESSION, session);
         }
         let ready = RequestMessage { id: None, ..request(0, "notifications/initialized", None) };
-        self.post(headers.clone(), &ready, MAX_HANDSHAKE_BYTES).await?;
-        let params = (!question.params.is_empty()).then(|| Json::of(&question.params));
-        let message = request(1, question.method, params.as_ref());
-        let asked = self.post(headers.clone(), &message, self.settings.max_bytes).await;
+        self.post(headers.clone(), &ready, (MAX_HANDSHAKE_BYTES, None)).await?;
+        let relay = question.relay.as_deref();
+        let mut params = question.params.clone();
+        params.extend(legacy_meta(relay).map(|meta| ("_meta".to_owned(), meta)));
+        let params = (!params.is_empty()).then(|| Json::of(&params));
+        let message = request(self.next_id(), question.method, params.as_ref());
+        let limits = (self.settings.max_bytes, notifications(relay));
+        let asked = self.post(headers.clone(), &message, limits).await;
         if session.is_some() {
             let ending = self.client.inner().delete(&self.settings.url).headers(headers).send();
             // A session that is not ended ends by itself.
@@ -153,11 +190,11 @@ impl Connection {
         &self,
         headers: HeaderMap,
         message: &RequestMessage<'_>,
-        max_bytes: usize,
+        limits: (usize, Option<&NotificationSink>),
     ) -> Result<McpExchange, ToolError> {
         // Texts and what was JSON before: this cannot fail.
         let body = serde_json::to_vec(message).unwrap_or_default();
-        exchange::post(&self.client, &self.settings.url, headers, body, max_bytes).await
+        exchange::post(&self.client, &self.settings.url, headers, body, limits).await
     }
 
     fn headers(&self, context: &ToolContext) -> HeaderMap {
@@ -169,12 +206,12 @@ impl Connection {
     }
 }
 
-/// The result in an answer.
-fn answer(exchange: McpExchange) -> Result<Json, ToolError> {
+/// The result or the error in an answer.
+fn answer(exchange: McpExchange) -> Result<McpReply, ToolError> {
     match exchange.message {
-        Some(ResponseMessage { error: Some(error), .. }) => Err(result::refused(&error)),
+        Some(ResponseMessage { error: Some(error), .. }) => Ok(McpReply::Error(error)),
         Some(ResponseMessage { result: Some(result), .. }) if exchange.status.is_success() => {
-            Ok(result)
+            Ok(McpReply::Result(result))
         }
         Some(_) | None if matches!(exchange.status.as_u16(), 401 | 403) => {
             Err(ToolError::new(ToolErrorCode::Unavailable, "the server refuses the gateway"))
@@ -190,14 +227,38 @@ fn request<'a>(id: u64, method: &'a str, params: Option<&'a Json>) -> RequestMes
     RequestMessage { jsonrpc: "2.0", id: Some(id), method, params }
 }
 
-/// The members by which a request without a handshake introduces its client.
-fn meta(context: &ToolContext) -> Json {
-    let own = |name: &str| format!("io.modelcontextprotocol/{name}");
-    let mut meta = JsonObject::from([
-        (own("protocolVersion"), Json::of(&STATELESS)),
-        (own("clientCapabilities"), Json::of(&json!({}))),
-        (own("clientInfo"), Json::of(&client_info())),
-    ]);
+fn read_error(error: &Json) -> ErrorMessage {
+    error.read().unwrap_or_default()
+}
+
+fn notifications(relay: Option<&McpRelay>) -> Option<&NotificationSink> {
+    relay?.notifications.as_ref()
+}
+
+/// The prefix of the members that introduce a client.
+const OWN: &str = "io.modelcontextprotocol/";
+
+/// The `_meta` of the request that is relayed.
+fn callers_meta(relay: Option<&McpRelay>) -> JsonObject {
+    let meta = relay.and_then(|relay| relay.members.get("_meta")?.read().ok());
+    meta.unwrap_or_default()
+}
+
+/// The `_meta` of a relayed request for a server that knows its client from a handshake.
+fn legacy_meta(relay: Option<&McpRelay>) -> Option<Json> {
+    let mut meta = callers_meta(relay);
+    meta.retain(|name, _| !name.starts_with(OWN));
+    (!meta.is_empty()).then(|| Json::of(&meta))
+}
+
+/// The members by which a request without a handshake introduces its client: those of the caller
+/// whose request is relayed, else the gateway's.
+fn meta(relay: Option<&McpRelay>, context: &ToolContext) -> Json {
+    let own = |name: &str| format!("{OWN}{name}");
+    let mut meta = callers_meta(relay);
+    meta.insert(own("protocolVersion"), Json::of(&STATELESS));
+    meta.entry(own("clientCapabilities")).or_insert_with(|| Json::of(&json!({})));
+    meta.entry(own("clientInfo")).or_insert_with(|| Json::of(&client_info()));
     let trace = [("traceparent", &context.traceparent), ("tracestate", &context.tracestate)];
     let known = trace.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
     meta.extend(known.map(|(name, value)| (name.to_owned(), Json::of(&value))));

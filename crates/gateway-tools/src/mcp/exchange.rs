@@ -1,9 +1,9 @@
 //! A message to a server over HTTP, and its answer: a JSON body, or an event of a stream.
 
-use super::message::ResponseMessage;
+use super::message::{NotificationMessage, ResponseMessage};
 use crate::client::{ServiceClient, too_large};
 use bytes::BytesMut;
-use gateway_core::{ToolError, ToolErrorCode};
+use gateway_core::{Json, NotificationSink, ToolError, ToolErrorCode};
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{ACCEPT, CONTENT_TYPE},
@@ -19,7 +19,8 @@ pub(super) struct McpExchange {
     pub(super) message: Option<ResponseMessage>,
 }
 
-/// Posts `body` to `url`, and reads up to `max_bytes` of the answer.
+/// Posts `body` to `url`, and reads up to `max_bytes` of the answer; `notifications` takes what the
+/// server notifies before that.
 ///
 /// # Errors
 ///
@@ -33,7 +34,7 @@ pub(super) async fn post(
     url: &str,
     mut headers: HeaderMap,
     body: Vec<u8>,
-    max_bytes: usize,
+    (max_bytes, notifications): (usize, Option<&NotificationSink>),
 ) -> Result<McpExchange, ToolError> {
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -43,7 +44,7 @@ pub(super) async fn post(
     let is_stream =
         headers.get(CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"));
     let mut received = BytesMut::new();
-    let mut events = EventReader::default();
+    let mut events = EventReader { notifications, ..EventReader::default() };
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
         if received.len() + chunk.len() > max_bytes {
             return Err(too_large(max_bytes));
@@ -73,15 +74,17 @@ fn failed(error: &reqwest::Error) -> ToolError {
     }
 }
 
-/// Looks for the answer among the events of a stream. Notifications and questions pass by.
-#[derive(Debug, Default)]
-struct EventReader {
+/// Looks for the answer among the events of a stream. Notifications are passed on, requests of the
+/// server pass by.
+#[derive(Default)]
+struct EventReader<'a> {
+    notifications: Option<&'a NotificationSink>,
     /// The number of received bytes that have been read.
     at: usize,
     data: Vec<u8>,
 }
 
-impl EventReader {
+impl EventReader<'_> {
     fn read(&mut self, received: &[u8]) -> Option<ResponseMessage> {
         while let Some(end) = memchr(b'\n', received.get(self.at..)?) {
             let line = received.get(self.at..self.at + end)?;
@@ -101,7 +104,12 @@ impl EventReader {
 
     fn line(&mut self, line: &[u8]) -> Option<ResponseMessage> {
         if line.is_empty() {
-            return parse(&std::mem::take(&mut self.data));
+            let data = std::mem::take(&mut self.data);
+            let answer = parse(&data);
+            if answer.is_none() {
+                self.notify(&data);
+            }
+            return answer;
         }
         if let Some(more) = line.strip_prefix(b"data:") {
             if !self.data.is_empty() {
@@ -110,6 +118,16 @@ impl EventReader {
             self.data.extend_from_slice(more.strip_prefix(b" ").unwrap_or(more));
         }
         None
+    }
+
+    fn notify(&self, data: &[u8]) {
+        let Some(sink) = self.notifications else { return };
+        let message = serde_json::from_slice::<NotificationMessage>(data).ok();
+        if message.is_some_and(|it| it.id.is_none() && it.method.starts_with("notifications/"))
+            && let Ok(json) = serde_json::from_slice::<Json>(data)
+        {
+            sink(json);
+        }
     }
 }
 

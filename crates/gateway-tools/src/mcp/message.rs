@@ -26,12 +26,21 @@ pub(super) struct ResponseMessage {
     #[serde(default)]
     pub(super) result: Option<Json>,
     #[serde(default)]
-    pub(super) error: Option<ErrorMessage>,
+    pub(super) error: Option<Json>,
+}
+
+/// A notification, which has a method and no id.
+#[derive(Debug, Deserialize)]
+pub(super) struct NotificationMessage {
+    pub(super) method: String,
+    #[serde(default)]
+    pub(super) id: Option<Json>,
 }
 
 /// A failure of the protocol.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct ErrorMessage {
+    #[serde(default)]
     pub(super) code: i64,
     #[serde(default)]
     pub(super) message: String,
@@ -55,16 +64,17 @@ pub(super) struct ToolMessage {
     #[serde(default)]
     pub(super) description: Option<String>,
     pub(super) input_schema: Json,
+    /// The tool as its server wrote it.
+    #[serde(skip, default = "Json::null")]
+    pub(super) listed: Json,
 }
 
-/// A page of listed tools.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ToolPage {
-    #[serde(default)]
-    pub(super) tools: Vec<ToolMessage>,
-    #[serde(default)]
-    pub(super) next_cursor: Option<String>,
+impl ToolMessage {
+    /// Reads a listed tool; `None` if it is none.
+    pub(super) fn read(listed: &Json) -> Option<Self> {
+        let tool: Self = listed.read().ok()?;
+        Some(Self { listed: listed.clone(), ..tool })
+    }
 }
 
 /// The result of a call.

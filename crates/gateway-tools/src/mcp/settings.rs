@@ -1,13 +1,13 @@
 //! Settings of an MCP server.
 
 use http::{HeaderName, HeaderValue};
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// A server of tools.
 #[derive(Clone)]
 pub struct McpSettings {
     /// Name of the server.
-    pub name: String,
+    pub name: Arc<str>,
     /// URL of the server.
     pub url: String,
     /// Headers for every request to it; values that are secret are marked so.
@@ -53,7 +53,7 @@ mod tests {
     #[track_caller]
     fn check(allowed: &[&str], name: &str, local: Option<&str>) {
         let settings = McpSettings {
-            name: "lab".to_owned(),
+            name: "lab".into(),
             url: String::new(),
             headers: Vec::new(),
             prefix: "lab_".to_owned(),

@@ -13,6 +13,9 @@ pub(super) const PARSE_ERROR: i32 = -32700;
 pub(super) const INVALID_REQUEST: i32 = -32600;
 pub(super) const METHOD_NOT_FOUND: i32 = -32601;
 pub(super) const INVALID_PARAMS: i32 = -32602;
+pub(super) const INTERNAL_ERROR: i32 = -32603;
+/// The request needs a capability that its client does not declare.
+pub(super) const MISSING_CAPABILITY: i32 = -32021;
 
 pub(super) type Outcome = Result<Json, Failure>;
 
@@ -28,6 +31,22 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn new(code: i32, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), data: None }
+    }
+
+    /// Returns the failure that a server reports in the error object `error`.
+    pub(super) fn of(error: &Json) -> Self {
+        #[derive(Deserialize)]
+        struct ErrorObject {
+            code: i32,
+            #[serde(default)]
+            message: String,
+            #[serde(default)]
+            data: Option<Json>,
+        }
+        match error.read::<ErrorObject>() {
+            Ok(ErrorObject { code, message, data }) => Self { code, message: message.into(), data },
+            Err(_) => Self::new(INTERNAL_ERROR, "the MCP server sent an unreadable error"),
+        }
     }
 
     /// Adds data that programs read.

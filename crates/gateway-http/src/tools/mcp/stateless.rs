@@ -6,7 +6,7 @@ use crate::names;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use gateway_core::{Json, JsonObject, ToolKind, ToolSpec};
 use http::{HeaderMap, HeaderName, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -34,6 +34,8 @@ struct StatelessParams<'a> {
     #[serde(borrow, default)]
     name: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
+    uri: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
 }
 
@@ -47,9 +49,10 @@ struct RequestMeta<'a> {
 
 /// Returns whether `message` is a request that stands alone.
 pub(super) fn is_stateless(headers: &HeaderMap, message: &Message<'_>) -> bool {
-    message.method.as_deref() != Some("initialize")
-        && (header(headers, &names::MCP_PROTOCOL_VERSION).as_deref() == Some(STATELESS)
-            || params(message).meta.is_some_and(|meta| meta.version.is_some()))
+    let is_handshake = message.method.as_deref() == Some("initialize");
+    let version = header(headers, &names::MCP_PROTOCOL_VERSION);
+    (!is_handshake && version.as_deref() == Some(STATELESS))
+        || params(message).meta.is_some_and(|meta| meta.version.is_some())
 }
 
 fn params<'a>(message: &Message<'a>) -> StatelessParams<'a> {
@@ -74,6 +77,7 @@ pub(super) fn check(
     if message.id.is_some() {
         let Some(version) = meta.version else { return missing("protocolVersion") };
         if version != STATELESS {
+            same(headers, &names::MCP_PROTOCOL_VERSION, &version)?;
             return Err(unsupported(&version));
         }
         if !meta.capabilities.is_some_and(|it| it.get().starts_with('{')) {
@@ -82,13 +86,18 @@ pub(super) fn check(
     }
     same(headers, &names::MCP_PROTOCOL_VERSION, STATELESS)?;
     same(headers, &names::MCP_METHOD, method)?;
+    let subject = match method {
+        "tools/call" | "prompts/get" => params.name.as_ref(),
+        "resources/read" => params.uri.as_ref(),
+        _ => None,
+    };
+    if let Some(subject) = subject {
+        same(headers, &names::MCP_NAME, subject)?;
+    }
     if method == "tools/call"
-        && let Some(name) = &params.name
+        && let Some(spec) = params.name.and_then(|name| tool(&name))
     {
-        same(headers, &names::MCP_NAME, name)?;
-        if let Some(spec) = tool(name) {
-            check_mirrored_arguments(headers, &spec, params.arguments)?;
-        }
+        check_mirrored_arguments(headers, &spec, params.arguments)?;
     }
     Ok(())
 }
@@ -158,44 +167,36 @@ fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     }
 }
 
-/// The answer to `server/discover`.
-pub(super) fn discovery() -> Json {
+/// The answer to `server/discover`, with what the server is capable of.
+pub(super) fn discovery(capabilities: &Json) -> Json {
     let supported: Vec<_> =
         [STATELESS, NEWEST].into_iter().chain(VERSIONS.into_iter().skip(1)).collect();
-    Json::of(&json!({
-        "supportedVersions": supported, "capabilities": { "tools": {} },
-        "ttlMs": TTL_MS, "cacheScope": "private",
-    }))
+    Json::of(&BTreeMap::from([
+        ("supportedVersions", Json::of(&supported)),
+        ("capabilities", capabilities.clone()),
+        ("ttlMs", Json::of(&TTL_MS)),
+        ("cacheScope", Json::of(&"private")),
+    ]))
 }
 
-/// `result` with what results of requests that stand alone have besides.
-pub(super) fn completed(result: &Json, version: &str, is_list: bool) -> Json {
-    #[derive(Serialize)]
-    struct CompletedResult<'a> {
-        #[serde(rename = "resultType")]
-        kind: &'static str,
-        #[serde(flatten)]
-        result: JsonObject,
-        #[serde(rename = "ttlMs", skip_serializing_if = "Option::is_none")]
-        ttl: Option<u32>,
-        #[serde(rename = "cacheScope", skip_serializing_if = "Option::is_none")]
-        scope: Option<&'static str>,
-        #[serde(rename = "_meta")]
-        meta: BTreeMap<&'static str, ServerInfo<'a>>,
+/// `result` with what results of requests that stand alone have besides; what a server has written
+/// stays.
+pub(super) fn completed(result: &Json, version: &str, is_kept: bool) -> Json {
+    let mut members: JsonObject = result.read().unwrap_or_default();
+    let mut add = |name: &str, value: Json| {
+        members.entry(name.to_owned()).or_insert(value);
+    };
+    add("resultType", Json::of(&"complete"));
+    if is_kept {
+        add("ttlMs", Json::of(&TTL_MS));
+        add("cacheScope", Json::of(&"private"));
     }
-    #[derive(Serialize)]
-    struct ServerInfo<'a> {
-        name: &'static str,
-        version: &'a str,
-    }
-    let server = ServerInfo { name: "llm-gateway", version };
-    Json::of(&CompletedResult {
-        kind: "complete",
-        result: result.read().unwrap_or_default(),
-        ttl: is_list.then_some(TTL_MS),
-        scope: is_list.then_some("private"),
-        meta: BTreeMap::from([("io.modelcontextprotocol/serverInfo", server)]),
-    })
+    let meta = members.get("_meta").and_then(|meta| meta.read::<JsonObject>().ok());
+    let mut meta = meta.unwrap_or_default();
+    let server = json!({ "name": "llm-gateway", "version": version });
+    meta.insert("io.modelcontextprotocol/serverInfo".to_owned(), Json::of(&server));
+    members.insert("_meta".to_owned(), Json::of(&meta));
+    Json::of(&members)
 }
 
 #[cfg(test)]
@@ -241,7 +242,9 @@ mod tests {
     fn meta_is_required() {
         check_call(r#"{"name":"look"}"#, &[("mcp-name", "look")], INVALID_PARAMS);
         let older = META.replace("2026-07-28", "2027-01-01");
-        check_call(&format!("{{{older}}}"), &[], UNSUPPORTED_VERSION);
+        check_call(&format!("{{{older}}}"), &[], HEADER_MISMATCH);
+        let version = [("mcp-protocol-version", "2027-01-01")];
+        check_call(&format!("{{{older}}}"), &version, UNSUPPORTED_VERSION);
     }
 
     #[test]
@@ -257,6 +260,17 @@ mod tests {
         let result = Json::parse(r#"{"structuredContent":{"n":0.830000000000000071}}"#).unwrap();
         let completed = completed(&result, "1", false);
         assert!(completed.get().contains("0.830000000000000071"), "{}", completed.get());
-        assert!(completed.get().starts_with(r#"{"resultType":"complete""#));
+        assert!(completed.get().contains(r#""resultType":"complete""#));
+    }
+
+    #[test]
+    fn what_a_server_has_written_stays() {
+        let result = Json::parse(r#"{"resultType":"input_required","ttlMs":5,"_meta":{"a":1.0}}"#);
+        let completed = completed(&result.unwrap(), "1", true);
+        for part in
+            [r#""resultType":"input_required""#, r#""ttlMs":5"#, r#""a":1.0"#, "llm-gateway"]
+        {
+            assert!(completed.get().contains(part), "{part}: {}", completed.get());
+        }
     }
 }
