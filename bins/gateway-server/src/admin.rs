@@ -34,7 +34,7 @@ pub(crate) fn serve(
         })
     };
     let (limits, drain) = (connection_limits(&config), listener_shutdown(stages));
-    let listener = Listener { socket, tls: tls.cloned(), limits };
+    let listener = Listener { name: "admin_listener", socket, tls: tls.cloned(), limits };
     tasks.spawn(async move { server::serve(listener, make, &drain).await });
     Ok(tasks)
 }

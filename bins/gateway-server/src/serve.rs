@@ -125,7 +125,7 @@ async fn listen(
             answer(app, tracing, caller.ip(), request).map(Ok::<_, Infallible>)
         })
     };
-    let listener = Listener { socket, tls: tls.cloned(), limits };
+    let listener = Listener { name: "listener", socket, tls: tls.cloned(), limits };
     server::serve(listener, make, &listener_shutdown(&shared.process.shutdown)).await;
     websockets.close().await;
     shared.finish_background(&active.app()).await;

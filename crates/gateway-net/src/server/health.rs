@@ -56,7 +56,8 @@ where
         let served = runtime.block_on(async {
             let socket = TcpListener::from_std(listener)?;
             let limits = ConnectionLimits { connections: MAX_HEALTH_CONNECTIONS, ..limits };
-            serve(Listener { socket, tls: None, limits }, make, &drain).await;
+            serve(Listener { name: "health_listener", socket, tls: None, limits }, make, &drain)
+                .await;
             io::Result::Ok(())
         });
         if let Err(error) = served {

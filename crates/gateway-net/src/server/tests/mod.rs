@@ -13,11 +13,15 @@ use hyper::service::service_fn;
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
@@ -107,7 +111,12 @@ impl Gateway {
                 let count = Arc::clone(&count);
                 service_fn(move |request| answer(request, Arc::clone(&count)))
             };
-            serve(Listener { socket: listener, tls: None, limits }, make, &draining).await;
+            serve(
+                Listener { name: "listener", socket: listener, tls: None, limits },
+                make,
+                &draining,
+            )
+            .await;
         });
         Self { address, drain, served, sent }
     }
