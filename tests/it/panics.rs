@@ -3,21 +3,29 @@
 //! Debug builds have failpoints: a file in the data directory makes the one of its name panic, once.
 
 use gateway_tests::{
-    Data, Ending, Gateway, PATIENCE, Raw, Redis, Script, Setup, Upstream, openai, request,
+    Data, Ending, Gateway, PATIENCE, Raw, Redis, Script, Setup, Upstream, free_port, openai,
+    request,
 };
 use serde_json::{Value, json};
-use std::{fs, path::Path, time::Duration};
-use tokio::time::{self, Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::{
+    task::JoinSet,
+    time::{self, Instant},
+};
 
 /// Makes the failpoint `name` panic when it is reached next.
 fn arm(gateway: &Gateway, name: &str) {
-    arm_in(&gateway.home().join("data"), name);
+    arm_in(&gateway.home().join("data"), name, 1);
 }
 
-fn arm_in(data: &Path, name: &str) {
+fn arm_in(data: &Path, name: &str, times: u32) {
     let directory = data.join("failpoints");
     fs::create_dir_all(&directory).unwrap();
-    fs::write(directory.join(name), "").unwrap();
+    fs::write(directory.join(name), times.to_string()).unwrap();
 }
 
 /// The tasks of a gateway, as `/health/detailed` reports them.
@@ -37,34 +45,55 @@ async fn restarts(gateway: &Gateway, task: &str) -> f64 {
     gateway.metric("llm_gateway_task_restarts_total", &format!("task=\"{task}\"")).await
 }
 
-/// Lets every task panic at its start, and checks that each is there again.
+/// Waits until `name` has panicked a second time; returns the time since its first panic.
+async fn restart_time(data: PathBuf, name: String) -> Duration {
+    let file = data.join("failpoints").join(&name);
+    let until = async |is_so: fn(Option<&str>) -> bool| {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(fs::read_to_string(&file).ok().as_deref()) {
+            assert!(Instant::now() < deadline, "{name} has not panicked");
+            time::sleep(Duration::from_millis(2)).await;
+        }
+        Instant::now()
+    };
+    let first = until(|number| number != Some("2")).await;
+    until(|number| number.is_none()).await.duration_since(first)
+}
+
+/// Starts a gateway, and gives its tasks something to do: the writer of the store, and those of
+/// upstream connections.
+async fn busy(setup: Setup) -> Gateway {
+    let gateway = setup.start().await;
+    gateway.ask("lab/m", Value::Null).await;
+    gateway.send(request("POST", "/v1/sessions", &[], b"")).await;
+    gateway
+}
+
+/// Lets every task panic twice at its start, and checks that each runs again within a second.
 async fn check_tasks(setup: impl Fn(&Data) -> Setup, expected: &[&str]) {
-    let known = names(&setup(&Data::new()).start().await).await;
+    let known = names(&busy(setup(&Data::new())).await).await;
     for name in expected {
         assert!(known.iter().any(|it| it == name), "{name} is not among {known:?}");
     }
-    let data = Data::new();
+    let (data, mut restarted) = (Data::new(), JoinSet::new());
     for name in &known {
-        arm_in(data.path(), name);
+        arm_in(data.path(), name, 2);
+        restarted.spawn(restart_time(data.path().to_owned(), name.clone()));
     }
-    let gateway = setup(&data).start().await;
-    // The writer works only if there is something to write.
-    gateway.send(request("POST", "/v1/sessions", &[], b"")).await;
-    let deadline = Instant::now() + PATIENCE;
-    for name in &known {
-        while restarts(&gateway, name).await < 1.0 {
-            assert!(Instant::now() < deadline, "{name} has not panicked");
-            time::sleep(Duration::from_millis(20)).await;
-        }
+    let gateway = busy(setup(&data)).await;
+    while let Some(took) = restarted.join_next().await {
+        assert!(took.unwrap() < Duration::from_secs(1), "{restarted:?}");
     }
     let state = tasks(&gateway).await;
     for name in &known {
-        assert_eq!(state[name]["restarts"], 1, "{name}: {state}");
+        assert!(restarts(&gateway, name).await >= 2.0, "{name}");
+        assert_eq!(state[name]["restarts"], 2, "{name}: {state}");
     }
+    assert_eq!(gateway.get("/health/ready").await.json()["checks"]["tasks"], false);
     assert_eq!(gateway.ask("fake/echo", Value::Null).await.status(), 200);
     let created = gateway.send(request("POST", "/v1/sessions", &[], b"")).await;
     assert_eq!(created.status(), 201, "{}", created.text());
-    assert_eq!(panics(&gateway).await, known.len().to_string());
+    assert_eq!(panics(&gateway).await, (2 * known.len()).to_string());
 }
 
 /// The number of panics so far.
@@ -77,12 +106,21 @@ async fn every_task_of_an_embedded_gateway_is_restarted() {
     let upstream = Upstream::start().await;
     let setup = |data: &Data| {
         let setup = Setup::before(&upstream).keeping(data);
-        setup.set("mcp.files", "url", "http://127.0.0.1:1/mcp")
+        let operators = format!("127.0.0.1:{}", free_port());
+        setup
+            .set("mcp.files", "url", "http://127.0.0.1:1/mcp")
+            .write("server", "health_port", &free_port().to_string())
+            .set("admin", "listen", &operators)
+            .set("admin", "token", "operators-canary-token-0123456789abcdef")
     };
     let expected = [
+        "admin_listener",
         "budget_alerts",
+        "connection_sweep",
+        "health_listener",
         "idle_memory",
         "limit_leases",
+        "listener",
         "local_models",
         "log",
         "mcp_tools",
@@ -99,8 +137,8 @@ async fn every_task_of_an_embedded_gateway_is_restarted() {
 
 #[tokio::test]
 async fn every_task_of_a_gateway_with_redis_is_restarted() {
-    let redis = Redis::start().await;
-    let setup = |data: &Data| Setup::new().keeping(data).sharing(&redis);
+    let (redis, upstream) = (Redis::start().await, Upstream::start().await);
+    let setup = |data: &Data| Setup::before(&upstream).keeping(data).sharing(&redis);
     check_tasks(setup, &["redis_connection", "usage_ledger", "virtual_keys"]).await;
 }
 
@@ -254,5 +292,53 @@ async fn panicked_background_response_is_stored_as_failed() {
         time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(gateway.outcomes(1).await[0]["outcome"], "panicked");
+    check_alive(&gateway).await;
+}
+
+/// A session, and a request that continues it.
+async fn in_a_session(gateway: &Gateway) -> String {
+    let created = gateway.send(request("POST", "/v1/sessions", &[], b"")).await.json();
+    created["id"].as_str().or(created["session_id"].as_str()).unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn panic_in_the_commit_of_a_turn_leaves_its_session_usable() {
+    let gateway = Setup::new().set("store", "backend", "embedded").start().await;
+    let session = in_a_session(&gateway).await;
+    for stream in [false, true] {
+        let ask = || gateway.ask("fake/echo", json!({ "session_id": session, "stream": stream }));
+        arm(&gateway, "session_commit");
+        let reply = ask().await;
+        assert_eq!(reply.status(), 200, "{}", reply.text());
+        let declared = if stream {
+            reply.text().contains(": x-gateway-not-stored: session;reason=internal_error")
+        } else {
+            reply.header("x-gateway-not-stored") == "session;reason=internal_error"
+        };
+        assert!(declared, "{}", reply.text());
+        // The session is free at once, without waiting for its lease.
+        let began = Instant::now();
+        let next = ask().await;
+        assert_eq!(next.status(), 200, "{}", next.text());
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        assert!(!next.text().contains("not-stored"), "{}", next.text());
+    }
+    assert_eq!(gateway.outcomes(4).await.len(), 4);
+    assert_eq!(panics(&gateway).await, "2");
+}
+
+#[tokio::test]
+async fn panic_in_the_commit_of_a_response_is_declared() {
+    let gateway = Setup::new().set("store", "backend", "embedded").start().await;
+    let body = json!({ "model": "fake/echo", "input": "Hello" }).to_string();
+    let headers = [("Content-Type", "application/json")];
+    let ask = || gateway.send(request("POST", "/v1/responses", &headers, body.as_bytes()));
+    arm(&gateway, "response_commit");
+    let reply = ask().await;
+    assert_eq!(reply.header("x-gateway-not-stored"), "response;reason=internal_error");
+    assert_eq!((reply.status(), &reply.json()["store"]), (200, &json!(false)));
+    let kept = ask().await.json();
+    let path = format!("/v1/responses/{}", kept["id"].as_str().unwrap());
+    assert_eq!(gateway.get(&path).await.status(), 200);
     check_alive(&gateway).await;
 }

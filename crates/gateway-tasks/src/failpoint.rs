@@ -1,7 +1,7 @@
 //! Failpoints: panics that a test asks for.
 //!
 //! In debug builds, a file in the directory that is watched makes the failpoint of that name panic,
-//! once. Other builds have none: the calls compile to nothing.
+//! once, or as often as the number in it says. Other builds have none: the calls compile to nothing.
 
 use std::path::PathBuf;
 #[cfg(debug_assertions)]
@@ -21,12 +21,15 @@ pub fn watch_failpoints(directory: PathBuf) {
 ///
 /// # Panics
 ///
-/// If the file `name` is in the directory; it is removed.
+/// If the file `name` is in the directory. It is removed, or the number in it lowered.
 #[cfg(debug_assertions)]
 pub fn failpoint(name: &str) {
     let Some(directory) = DIRECTORY.get() else { return };
-    let is_asked_for = fs::remove_file(directory.join(name)).is_ok();
-    assert!(!is_asked_for, "the failpoint {name} was reached");
+    let path = directory.join(name);
+    let Ok(number) = fs::read_to_string(&path) else { return };
+    let left = number.trim().parse::<u32>().unwrap_or(1).saturating_sub(1);
+    let counted = if left == 0 { fs::remove_file(path) } else { fs::write(path, left.to_string()) };
+    assert!(counted.is_err(), "the failpoint {name} was reached");
 }
 
 /// Lets files in `directory` name failpoints that panic. In release builds, does nothing.

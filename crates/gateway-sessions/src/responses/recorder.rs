@@ -14,6 +14,7 @@ use gateway_core::{
     state::{Key, Outcome, StoreError, StoredResponse, Tenant},
     sync::lock,
 };
+use gateway_tasks::failpoint;
 use gateway_wire::{
     InboundDialect as _, ResponseContext, StreamWriter,
     responses::{ResponsesInbound, final_response},
@@ -105,7 +106,10 @@ impl ResponseRecorder {
     /// copy.
     async fn see_to(&self, response: Json, told: RecordedEvents) -> Vec<NotStored> {
         let keep = self.clone();
-        let finishing = async move { keep.finish(response, told).await };
+        let finishing = async move {
+            failpoint("response_commit");
+            keep.finish(response, told).await
+        };
         self.responses.tasks.spawn(finishing).await.unwrap_or_else(|_| {
             vec![NotStored { item: StoredItem::Response, reason: "internal_error".into() }]
         })

@@ -1,10 +1,12 @@
 //! A turn in progress. However it ends, the session is unlocked.
 
 use super::{OnConflict, OpenTurn, SessionManager, TurnResult};
+use futures_util::FutureExt as _;
 use gateway_core::{
     Chunk, Collector, Content, ErrorKind, GatewayError, Message, Part, Result, state::Tenant,
 };
-use std::{fmt, mem};
+use gateway_tasks::failpoint;
+use std::{fmt, mem, panic::AssertUnwindSafe};
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -171,7 +173,13 @@ async fn end(keeper: SessionManager, open: OpenTurn, delivered: TurnResult) -> R
     let ending = async move {
         let sessions = &own.sessions;
         let empty = delivered.asked.is_empty() && delivered.answered.is_empty();
-        let kept = if empty { Ok(0) } else { sessions.commit_turn(&open, &delivered).await };
+        let committing = async {
+            failpoint("session_commit");
+            if empty { Ok(0) } else { sessions.commit_turn(&open, &delivered).await }
+        };
+        // A panic costs the stored copy, and leaves the session free for its next turn.
+        let kept = AssertUnwindSafe(committing).catch_unwind().await;
+        let kept = kept.unwrap_or_else(|_| Err(GatewayError::panicked()));
         let released = sessions.release_turn(&open).await;
         if released.is_err() {
             own.leave(sessions.release_later(&open));
