@@ -1,9 +1,10 @@
 //! Responses over WebSocket.
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use gateway_tests::{Dialect, Gateway, PATIENCE, Script, Setup, Speech, Upstream, request};
+use gateway_tests::{Dialect, Gateway, PATIENCE, Script, Setup, Speech, Upstream, openai, request};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time};
+use std::time::Duration;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinSet, time};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Message, client::IntoClientRequest as _},
@@ -275,4 +276,124 @@ async fn connection_says_goodbye_when_the_gateway_stops() {
     assert!(kinds.contains(&"error".to_owned()), "{kinds:?}");
     assert_eq!(kinds.last().unwrap(), "response.completed", "{kinds:?}");
     assert!(gateway.stopped().await.success());
+}
+
+/// Makes the failpoint `name` panic when it is reached next.
+fn arm(gateway: &Gateway, name: &str) {
+    let directory = gateway.home().join("data/failpoints");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join(name), "").unwrap();
+}
+
+fn on_stream(id: &str, model: &str, text: &str) -> Value {
+    let mut frame = create(model, text);
+    frame["stream_id"] = id.into();
+    frame
+}
+
+#[tokio::test]
+async fn panic_in_a_turn_ends_that_turn_alone() {
+    for failpoint in ["websocket_turn", "reply_body", "request"] {
+        let (upstream, gateway) = start(Dialect::Chat).await;
+        let mut socket = Socket::open(&gateway, &[]).await.unwrap();
+        let begun = Script::streaming().event(&openai::opening()).event(&openai::says("Hel"));
+        let rest = begun.wait(1_500).event(&openai::says("lo.")).event(&openai::stops());
+        upstream.next(rest.event("[DONE]").end());
+        socket.send(&on_stream("slow", "lab/m", "x")).await;
+        while socket.next().await.unwrap()["type"] != "response.output_text.delta" {}
+        arm(&gateway, failpoint);
+        socket.send(&on_stream("broken", "fake/echo", "x")).await;
+        let mut ends = Vec::new();
+        while ends.len() < 2 {
+            let frame = socket.next().await.expect("the connection goes on");
+            let (kind, stream) = (frame["type"].as_str().unwrap(), &frame["stream_id"]);
+            if matches!(kind, "error" | "response.completed") {
+                ends.push((kind.to_owned(), stream.as_str().unwrap().to_owned()));
+            }
+        }
+        let end = |kind: &str, stream: &str| (kind.to_owned(), stream.to_owned());
+        assert_eq!(
+            ends,
+            [end("error", "broken"), end("response.completed", "slow")],
+            "{failpoint}"
+        );
+        socket.send(&create("fake/echo", "again")).await;
+        assert!(said(&socket.response().await).ends_with("[response.completed]"));
+        let panics = gateway.metric("llm_gateway_panics_total", "").await;
+        assert_eq!(panics.to_string(), "1");
+    }
+}
+
+/// The memory of the process, in mebibytes.
+fn resident(gateway: &Gateway) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<f64>().unwrap() / 1024.0
+}
+
+#[tokio::test]
+async fn waiting_frames_take_memory_of_the_budget() {
+    let upstream = Upstream::start().await;
+    let gateway = Setup::before(&upstream).set("admission", "body_memory", "32MiB").start().await;
+    let mut socket = Socket::open(&gateway, &[]).await.unwrap();
+    upstream.next(Script::streaming().event(&openai::says("Hel")).stall());
+    socket.send(&create("lab/m", "x")).await;
+    while socket.next().await.unwrap()["type"] != "response.output_text.delta" {}
+    let before = resident(&gateway);
+    let large = create("lab/m", &"x".repeat(4 << 20));
+    let mut refused = 0;
+    for _ in 0..24 {
+        socket.send(&large).await;
+        // What is refused is said at once; what waits is not answered.
+        while let Ok(frame) = time::timeout(Duration::from_millis(300), socket.next()).await {
+            assert_eq!(frame.unwrap()["error"]["code"], "overloaded");
+            refused += 1;
+        }
+    }
+    let most = resident(&gateway) - before;
+    gateway_tests::tell(&format!("{refused} of 24 frames refused, {most:+.0} MiB"));
+    assert!(refused > 10 && refused < 24, "{refused}");
+    assert!(most < 96.0, "{most} MiB");
+    drop(socket);
+    // All of it is free again.
+    let body = openai::ask("lab/m", json!({ "user": "x".repeat(8 << 20) }));
+    let deadline = time::Instant::now() + PATIENCE;
+    while gateway.chat(&body).await.status() != 200 {
+        assert!(time::Instant::now() < deadline);
+    }
+}
+
+#[tokio::test]
+async fn unfinished_messages_take_memory_of_the_budget() {
+    let upstream = Upstream::start().await;
+    let gateway = Setup::before(&upstream).set("admission", "body_memory", "32MiB").start().await;
+    let before = resident(&gateway);
+    let mut senders = JoinSet::new();
+    for _ in 0..20 {
+        let socket = Socket::open(&gateway, &[]).await.unwrap();
+        let mut stream = socket.0.into_inner();
+        senders.spawn(async move {
+            // A text frame of 9 MiB, masked by zeros; its last byte never comes.
+            let length = 9_u64 << 20;
+            let head = [&[0x81, 0xff][..], &length.to_be_bytes(), &[0; 4]].concat();
+            stream.write_all(&head).await.unwrap();
+            let spaces = vec![b' '; (9 << 20) - 1];
+            let _ = time::timeout(Duration::from_secs(30), stream.write_all(&spaces)).await;
+            std::future::pending::<()>().await;
+        });
+    }
+    let mut most = 0.0_f64;
+    for _ in 0..20 {
+        time::sleep(Duration::from_millis(100)).await;
+        most = most.max(resident(&gateway) - before);
+        assert_eq!(gateway.ask("lab/m", json!({})).await.status(), 200);
+    }
+    gateway_tests::tell(&format!("{most:+.0} MiB for 180 MiB of unfinished messages"));
+    assert!(most < 96.0, "{most} MiB");
+    senders.shutdown().await;
+    let body = openai::ask("lab/m", json!({ "user": "x".repeat(8 << 20) }));
+    let deadline = time::Instant::now() + PATIENCE;
+    while gateway.chat(&body).await.status() != 200 {
+        assert!(time::Instant::now() < deadline);
+    }
 }

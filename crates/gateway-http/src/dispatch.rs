@@ -71,8 +71,12 @@ fn upgrade(
         return Err(GatewayError::new(ErrorKind::MethodNotAllowed, message).into());
     }
     let headers = request.headers();
-    service.identify(headers, service.peers.caller(peer, headers))?;
-    Ok(websocket::accept(peer, service.bodies.max_bytes, request)?)
+    let client = service.identify(headers, service.peers.caller(peer, headers))?;
+    let budget = websocket::ConnectionBudget {
+        budget: Arc::clone(&service.bodies.budget),
+        tenant: Arc::clone(&client.tenant),
+    };
+    Ok(websocket::accept(peer, service.bodies.max_bytes, budget, request)?)
 }
 
 /// Serves an endpoint that needs no key.

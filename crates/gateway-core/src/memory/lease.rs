@@ -79,6 +79,20 @@ impl MemoryLease {
         Poll::Ready(())
     }
 
+    /// Takes `bytes` more if there is room for them now, and no other lease of the tenant waits.
+    /// Returns whether it did.
+    pub fn try_grow(&mut self, bytes: usize) -> bool {
+        let budget = Arc::clone(&self.budget);
+        let mut state = lock(&budget.state);
+        let has_waiters = state.tenants.get(&self.tenant).is_some_and(|it| !it.waiters.is_empty());
+        if has_waiters || !state.fits(budget.limit, &self.tenant, bytes) {
+            return false;
+        }
+        state.add(&self.tenant, bytes);
+        self.bytes = self.bytes.saturating_add(bytes);
+        true
+    }
+
     /// Takes `bytes` more, whether there is room for them or not: for what is there already.
     pub fn charge(&mut self, bytes: usize) {
         lock(&self.budget.state).add(&self.tenant, bytes);

@@ -56,6 +56,16 @@ fn body_beyond_the_limit_has_to_be_alone() {
 }
 
 #[test]
+fn lease_that_does_not_wait_takes_what_fits() {
+    let budget = Arc::new(MemoryBudget::new(100));
+    let mut lease = budget.lease(&tenant("a"));
+    assert!(lease.try_grow(70) && !lease.try_grow(30), "a quarter stays free");
+    assert_eq!((lease.bytes(), budget.held()), (70, 70));
+    drop(lease);
+    assert_eq!(budget.held(), 0);
+}
+
+#[test]
 fn attached_lease_ends_with_the_last_bytes() {
     let budget = Arc::new(MemoryBudget::new(100));
     let mut lease = budget.lease(&tenant("a"));

@@ -1,14 +1,15 @@
 //! A connection: frames in, frames out, until one side ends it.
 
 use super::{
-    WebSocketHost,
+    ConnectionBudget, WebSocketHost,
+    charged_io::{ChargedIo, MessageCharge},
     frames::{self, ClientFrame, CreateFrame, FrameError},
     lanes::{LaneEvent, LaneId, ResponseLanes},
     memory::ConnectionMemory,
     turn::{self, ConnectionCaller, TurnEvent},
 };
 use futures_util::{SinkExt as _, StreamExt as _, stream};
-use gateway_core::Json;
+use gateway_core::{Json, MemoryLease};
 use http::HeaderMap;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -23,6 +24,8 @@ use tokio_tungstenite::{
 };
 use uuid::Uuid;
 
+/// The size of the buffer that a connection is read into, in bytes; a large message grows it.
+const READ_BUFFER: usize = 16 << 10;
 /// The interval between pings.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// The timeout of a frame that is sent.
@@ -36,6 +39,8 @@ pub(super) struct WebSocketConnection {
     caller: ConnectionCaller,
     lanes: ResponseLanes,
     memory: ConnectionMemory,
+    /// The charge for the message that arrives.
+    arriving: MessageCharge,
     /// Whether the connection accepts no more responses.
     is_closing: bool,
 }
@@ -43,15 +48,22 @@ pub(super) struct WebSocketConnection {
 /// The client is gone.
 struct ClientGone;
 
-type FrameSocket = WebSocketStream<TokioIo<Upgraded>>;
+type FrameSocket = WebSocketStream<ChargedIo<TokioIo<Upgraded>>>;
 
 impl WebSocketConnection {
-    pub(super) fn new(host: WebSocketHost, peer: IpAddr, headers: HeaderMap) -> Self {
+    /// Creates the state of a connection of the caller at an address with the headers of its
+    /// handshake.
+    pub(super) fn new(
+        host: WebSocketHost,
+        (peer, headers): (IpAddr, HeaderMap),
+        budget: ConnectionBudget,
+    ) -> Self {
         Self {
             host,
             caller: ConnectionCaller { peer, headers },
             lanes: ResponseLanes::default(),
-            memory: ConnectionMemory::default(),
+            arriving: MessageCharge::new(budget.clone()),
+            memory: ConnectionMemory::new(budget),
             is_closing: false,
         }
     }
@@ -59,9 +71,10 @@ impl WebSocketConnection {
     /// Serves the connection to its end. A frame may have `max_bytes`.
     pub(super) async fn run(mut self, upgraded: Upgraded, max_bytes: usize) {
         let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
             .max_message_size(Some(max_bytes))
             .max_frame_size(Some(max_bytes));
-        let io = TokioIo::new(upgraded);
+        let io = ChargedIo::new(TokioIo::new(upgraded), self.arriving.clone());
         let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
         let code = self.serve(&mut socket).await;
         if let Ok(code) = code {
@@ -89,8 +102,11 @@ impl WebSocketConnection {
                     self.goodbye(socket, 400, "websocket_connection_limit_reached", message).await?;
                 }
                 Some((lane, event)) = self.lanes.next() => self.on_lane(socket, lane, event).await?,
-                message = socket.next() => match message {
-                    Some(Ok(Message::Text(text))) => self.on_frame(socket, &text).await?,
+                message = socket.next() => {
+                    // What arrives from now on belongs to the next message.
+                    let lease = self.arriving.take();
+                    match message {
+                    Some(Ok(Message::Text(text))) => self.on_frame(socket, (&text, lease)).await?,
                     Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                     Some(Ok(Message::Binary(_))) => {
                         let wrong = FrameError { status: 400, code: "invalid_frame", message: "frames are text", stream_id: None };
@@ -98,7 +114,8 @@ impl WebSocketConnection {
                     }
                     Some(Err(error)) if is_too_large(&error) => return Ok(CloseCode::Size),
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(ClientGone),
-                },
+                    }
+                }
                 _ = pings.tick() => deliver(socket, Message::Ping(bytes::Bytes::new())).await?,
             }
         }
@@ -118,9 +135,17 @@ impl WebSocketConnection {
         send(socket, FrameError { status, code, message, stream_id: None }.frame()).await
     }
 
-    async fn on_frame(&mut self, socket: &mut FrameSocket, text: &str) -> Result<(), ClientGone> {
+    /// Handles a frame, whose memory is `lease`.
+    async fn on_frame(
+        &mut self,
+        socket: &mut FrameSocket,
+        (text, lease): (&str, MemoryLease),
+    ) -> Result<(), ClientGone> {
         let refused = match frames::read(text) {
-            Ok(ClientFrame::Create(frame)) => self.create(frame).err(),
+            Ok(ClientFrame::Create(mut frame)) => {
+                frame.lease = Some(lease);
+                self.create(frame, text.len()).err()
+            }
             Ok(ClientFrame::Cancel { stream_id }) => {
                 if self.lanes.cancel(&stream_id) {
                     return send(socket, frames::cancelled(stream_id.as_deref())).await;
@@ -139,8 +164,8 @@ impl WebSocketConnection {
         }
     }
 
-    /// Begins a response, or lets it wait for the one before it.
-    fn create(&mut self, frame: CreateFrame) -> Result<(), FrameError> {
+    /// Begins the response of a frame of `bytes`, or lets it wait for the one before it.
+    fn create(&mut self, mut frame: CreateFrame, bytes: usize) -> Result<(), FrameError> {
         let refusal =
             |status, code, message, stream_id| Err(FrameError { status, code, message, stream_id });
         let id = frame.stream_id.clone();
@@ -149,6 +174,11 @@ impl WebSocketConnection {
             return refusal(503, "server_shutting_down", message, id);
         }
         if self.lanes.is_busy(&id) {
+            // A small frame costs nothing while it arrives, but many may wait.
+            let lease = frame.lease.as_mut();
+            if !lease.is_none_or(|lease| lease.bytes() >= bytes || lease.try_grow(bytes)) {
+                return refusal(503, "overloaded", "too many requests wait: send it again", id);
+            }
             return match self.lanes.wait(frame) {
                 Ok(()) => Ok(()),
                 Err(_) => refusal(429, "too_many_responses", "too many responses wait", id),
@@ -162,8 +192,8 @@ impl WebSocketConnection {
     }
 
     fn begin(&mut self, frame: CreateFrame) {
-        let CreateFrame { stream_id, generate, mut body } = frame;
-        let input = self.memory.resolve(&mut body);
+        let CreateFrame { stream_id, generate, mut body, lease } = frame;
+        let input = self.memory.resolve(&mut body, lease);
         if generate {
             let turn = turn::respond(&self.host, self.caller.clone(), &body, input);
             self.lanes.begin(stream_id, turn);

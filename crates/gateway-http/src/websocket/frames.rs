@@ -1,6 +1,6 @@
 //! Frames: those of clients, and those other than the events of responses.
 
-use gateway_core::{Json, JsonObject};
+use gateway_core::{Json, JsonObject, MemoryLease};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -31,6 +31,8 @@ pub(super) struct CreateFrame {
     pub(super) generate: bool,
     /// The body of the request.
     pub(super) body: JsonObject,
+    /// The memory that the frame takes.
+    pub(super) lease: Option<MemoryLease>,
 }
 
 /// An error that is sent as a frame.
@@ -60,7 +62,7 @@ pub(super) fn read(text: &str) -> Result<ClientFrame, FrameError> {
             members.remove("background");
             members.insert("stream".to_owned(), Json::of(&true));
             let generate = generate.unwrap_or(true);
-            Ok(ClientFrame::Create(CreateFrame { stream_id, generate, body: members }))
+            Ok(ClientFrame::Create(CreateFrame { stream_id, generate, body: members, lease: None }))
         }
         Some("response.cancel") => Ok(ClientFrame::Cancel { stream_id }),
         Some("response.steer") => Ok(ClientFrame::Steer { stream_id }),

@@ -1,6 +1,8 @@
 //! The handshake: from a request to a connection.
 
-use super::{MAX_CONNECTIONS, WebSocketHost, connection::WebSocketConnection, names};
+use super::{
+    ConnectionBudget, MAX_CONNECTIONS, WebSocketHost, connection::WebSocketConnection, names,
+};
 use crate::{RequestBody, names::REQUEST_ID, reply};
 use gateway_core::{ErrorKind, GatewayError, Result};
 use http::{
@@ -38,7 +40,7 @@ pub(crate) fn is_websocket<B>(request: &Request<B>) -> bool {
 }
 
 /// Accepts a request to upgrade, which came from `peer` and may be served. A frame may have
-/// `max_bytes`.
+/// `max_bytes`; what arrives and waits is charged to `budget`.
 ///
 /// # Errors
 ///
@@ -46,6 +48,7 @@ pub(crate) fn is_websocket<B>(request: &Request<B>) -> bool {
 pub(crate) fn accept(
     peer: IpAddr,
     max_bytes: usize,
+    budget: ConnectionBudget,
     mut request: Request<RequestBody>,
 ) -> Result<Response<reply::Body>> {
     let Some(host) = request.extensions_mut().remove::<WebSocketHost>() else {
@@ -63,7 +66,7 @@ pub(crate) fn accept(
         let message = "no more WebSocket connections are accepted";
         return Err(GatewayError::new(ErrorKind::Overloaded, message));
     }
-    let connection = WebSocketConnection::new(host.clone(), peer, inherited(headers));
+    let connection = WebSocketConnection::new(host.clone(), (peer, inherited(headers)), budget);
     let upgrade = hyper::upgrade::on(&mut request);
     host.tasks.spawn(async move {
         let running = async {

@@ -8,6 +8,7 @@
 //! streamed `POST`, with its key, limits, accounting and configuration, and its events are sent as
 //! they come, one frame each.
 
+mod charged_io;
 mod connection;
 mod frames;
 mod handshake;
@@ -15,7 +16,10 @@ mod lanes;
 mod memory;
 mod turn;
 
-pub(crate) use self::handshake::{accept, is_websocket};
+pub(crate) use self::{
+    charged_io::ConnectionBudget,
+    handshake::{accept, is_websocket},
+};
 
 use crate::reply;
 use bytes::Bytes;

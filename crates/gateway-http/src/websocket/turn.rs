@@ -1,13 +1,18 @@
 //! A turn: one response, from the request to its last event.
 
-use super::{DispatchFuture, WebSocketHost, frames, memory::TurnInput};
+use super::{
+    DispatchFuture, WebSocketHost,
+    frames::{self, FrameError},
+    memory::TurnInput,
+};
 use crate::{names, reply};
 use bytes::Bytes;
 use futures_util::{
     Stream, StreamExt as _,
     stream::{self, BoxStream},
 };
-use gateway_core::{Json, JsonObject};
+use gateway_core::{Json, JsonObject, catch_panic};
+use gateway_tasks::failpoint;
 use gateway_wire::{MAX_ANSWER_BYTES, StreamFraming, framing::EventSplitter, sse};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode,
@@ -15,7 +20,7 @@ use http::{
 };
 use http_body_util::{BodyStream, Full};
 use serde::Deserialize;
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, task::Poll};
 use tokio::time::Instant;
 
 /// The largest error body that is read.
@@ -49,8 +54,32 @@ pub(super) fn respond(
     input: TurnInput,
 ) -> impl Stream<Item = TurnEvent> + Send + use<> {
     let request = request(caller.headers, Json::of(body).get().to_owned());
-    let reply = (host.dispatch)(caller.peer, request);
-    stream::once(begin(reply, input)).flatten()
+    let dispatch = Arc::clone(&host.dispatch);
+    let begun = async move { begin(dispatch(caller.peer, request), input).await };
+    caught(stream::once(begun).flatten())
+}
+
+/// `turn`, which a panic ends with an error: the other turns of the connection go on.
+fn caught(turn: impl Stream<Item = TurnEvent> + Send) -> impl Stream<Item = TurnEvent> + Send {
+    let mut turn = Some(Box::pin(turn));
+    stream::poll_fn(move |cx| {
+        let Some(running) = &mut turn else { return Poll::Ready(None) };
+        let polled = catch_panic(|| {
+            failpoint("websocket_turn");
+            running.as_mut().poll_next(cx)
+        });
+        polled.unwrap_or_else(|panic| {
+            drop(panic.end(|| turn = None));
+            Poll::Ready(Some(broken()))
+        })
+    })
+}
+
+/// The last frame of a turn that the gateway could not bring to its end.
+fn broken() -> TurnEvent {
+    let message = "the gateway failed during the response";
+    let error = FrameError { status: 500, code: "internal_error", message, stream_id: None };
+    TurnEvent::Frame(error.frame())
 }
 
 /// Returns the steps of the turn of `reply`.
@@ -102,29 +131,45 @@ fn error_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
     headers.iter().filter(|(name, _)| is_shown(name)).filter_map(text).collect()
 }
 
-/// The events of a streamed reply, a frame each.
+/// The events of a streamed reply, a frame each. One that breaks off ends with an error.
 fn events(body: BodyStream<reply::Body>, input: TurnInput) -> impl Stream<Item = TurnEvent> + Send {
     let splitter = EventSplitter::new(StreamFraming::Sse, MAX_ANSWER_BYTES);
-    let state = (body, splitter, Some(input));
-    stream::unfold(state, |(mut body, mut splitter, mut input)| async move {
+    let reader = EventReader { body, splitter, input: Some(input) };
+    let steps = stream::unfold(Some(reader), |reader| async move {
+        let mut reader = reader?;
+        let (steps, is_end) = reader.next().await;
+        Some((steps, (!is_end).then_some(reader)))
+    });
+    steps.flat_map(stream::iter)
+}
+
+/// Reads the events of a streamed reply.
+struct EventReader {
+    body: BodyStream<reply::Body>,
+    splitter: EventSplitter,
+    input: Option<TurnInput>,
+}
+
+impl EventReader {
+    /// The next steps, and whether they are the last.
+    async fn next(&mut self) -> (Vec<TurnEvent>, bool) {
         loop {
-            let block = match body.next().await {
-                Some(Ok(frame)) => {
-                    splitter.push(frame.into_data().unwrap_or_default()).ok().flatten()
-                }
+            let data = match self.body.next().await {
+                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                Some(Err(_)) => return (vec![broken()], true),
                 // The last event may lack its empty line.
-                Some(Err(_)) | None => {
-                    return splitter
-                        .finish()
-                        .map(|block| (read(&block, &mut input), (body, splitter, input)));
+                None => {
+                    let last = self.splitter.finish();
+                    return (last.map_or_else(Vec::new, |it| read(&it, &mut self.input)), true);
                 }
             };
-            if let Some(block) = block {
-                return Some((read(&block, &mut input), (body, splitter, input)));
+            match self.splitter.push(data) {
+                Ok(Some(block)) => return (read(&block, &mut self.input), false),
+                Ok(None) => {}
+                Err(_) => return (vec![broken()], true),
             }
         }
-    })
-    .flat_map(stream::iter)
+    }
 }
 
 fn read(block: &[u8], input: &mut Option<TurnInput>) -> Vec<TurnEvent> {
