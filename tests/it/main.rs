@@ -60,6 +60,7 @@ mod odd_usage;
 mod outcomes;
 mod overload;
 mod panics;
+mod passthrough;
 mod providers;
 mod reloading;
 mod resilience;

@@ -180,6 +180,12 @@ impl Stream<'_> {
         }
     }
 
+    /// The next bytes of the body, until there are `length`, or the end.
+    pub async fn bytes(&mut self, length: usize) -> Vec<u8> {
+        while self.text.len() < length && self.more().await {}
+        std::mem::take(&mut self.text)
+    }
+
     /// Returns the end of the body, once it is known.
     pub fn ending(&self) -> Ending {
         match (self.body, self.raw.gone) {

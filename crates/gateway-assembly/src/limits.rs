@@ -64,6 +64,11 @@ impl LimitResources {
         Self { usage, virtual_keys, failed_attempts, pressure, accounts, alerts, _tasks: tasks }
     }
 
+    /// Applies the settings of what outlives a generation.
+    pub(crate) fn activate(&self, config: &Config) {
+        self.accounts.set_alerts(Some(budget_alerts::alerts(&config.budgets, &self.alerts)));
+    }
+
     /// Returns the accounts of clients' limits.
     pub(crate) const fn accounts(&self) -> &LimitAccounts {
         &self.accounts
@@ -88,7 +93,6 @@ pub(crate) fn limits(
         unpriced,
         tenants: tenants(config),
     };
-    resources.accounts.set_alerts(Some(budget_alerts::alerts(&config.budgets, &resources.alerts)));
     Ok(Limits {
         limiter: Limiter::new(resources.accounts.clone(), &settings),
         admission: admission(config, resources, previous),

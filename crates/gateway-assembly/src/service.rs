@@ -29,6 +29,8 @@ pub fn service(
     let client = HttpClient::new(&connections)?;
     let console = config.has_console().then(|| stateful::feed(shared, previous));
     let engine = engine(config, shared, (console.as_ref(), connections), previous)?;
+    // Nothing fails from here on: what outlives the generation may be changed.
+    shared.limits.activate(config);
     Ok(HttpService {
         access: access(config, shared.limits.accounts()),
         health: health::health(config, shared, &client, &engine.directory),
@@ -92,6 +94,7 @@ fn engine_settings(config: &Config) -> EngineSettings {
         default_model: config.routing.default_model.clone(),
         json_depth: config.server.max_json_depth,
         caching: config.cache.enabled,
+        passthrough_above: Some(config.admission.passthrough_above.0).filter(|size| *size > 0),
         first_output: config.timeouts.head_hold,
         keep_alive: config.timeouts.keep_alive_comment,
     }

@@ -31,6 +31,9 @@ section! {
         /// Memory for the bodies of requests and of responses that are not streamed, over all requests.
         /// Above it, connections are not read until there is room. Each tenant has a fair share.
         body_memory: ByteSize = ByteSize(256 << 20), within ByteSize(16 << 20)..=ByteSize(1 << 40), prefixed ["BODY_MEMORY"];
+        /// Size above which a response that is not streamed passes on while it arrives, where nothing needs it whole; 0 never.
+        /// Such a reply has no cost header, and if the provider breaks off, the connection is cut.
+        passthrough_above: ByteSize = ByteSize(1 << 20), within ByteSize(0)..=ByteSize(1 << 30), prefixed ["PASSTHROUGH_ABOVE"];
     }
 }
 

@@ -82,8 +82,8 @@ pub use self::{
     pattern::{admits, matches_pattern, pattern_prefix},
     price::{Price, PriceHistory, PricePeriod, PriceVariants, RateCard, ServiceTier, TokenRates},
     provider::{
-        BreakerHints, Context, Inspection, Payload, Provider, ProviderRequest, ProviderResponse,
-        ResponseMeta, Target,
+        BreakerHints, Context, Inspection, PassthroughBody, Payload, Provider, ProviderRequest,
+        ProviderResponse, ResponseMeta, Target,
     },
     reasoning_replay::ReasoningReplay,
     request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat, TextCompletion},

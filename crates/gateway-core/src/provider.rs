@@ -149,6 +149,9 @@ pub struct Context {
     pub caching: CacheDirective,
     /// Meter of the upstream calls, if they are accounted for.
     pub meter: Option<Arc<UsageMeter>>,
+    /// Size above which a response that is not streamed may pass on while it arrives, in bytes;
+    /// `None` if it has to be whole.
+    pub passthrough_above: Option<usize>,
 }
 
 /// The treatment of circuit breakers by a request. The default respects them.
@@ -191,6 +194,16 @@ pub struct ResponseMeta {
     pub attempts_log: Vec<Attempt>,
     /// Cache lookup result, if a cache is configured.
     pub cache: Option<CacheStatus>,
+    /// Set if the chunks are the pieces of one body, which passes on while it arrives.
+    pub passthrough: Option<PassthroughBody>,
+}
+
+/// The body of a response that is not streamed, and passes on while it arrives: its verbatim bytes
+/// are those of its chunks, one after the other. Its last bytes come after it was found complete.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PassthroughBody {
+    /// Length of the body in bytes, if the upstream announced it.
+    pub length: Option<u64>,
 }
 
 impl Context {

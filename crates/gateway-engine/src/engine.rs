@@ -50,6 +50,9 @@ pub struct EngineSettings {
     pub json_depth: usize,
     /// Whether the response cache is on.
     pub caching: bool,
+    /// The size above which a response that is not streamed passes on while it arrives, in bytes,
+    /// where nothing needs it whole. Default: `None`, every response is collected.
+    pub passthrough_above: Option<usize>,
     /// Maximum delay of a streamed response's start, in which a failure can still set the status.
     pub first_output: Duration,
     /// The silence in a stream after which a comment is sent, so that no proxy closes it.
@@ -63,6 +66,7 @@ impl Default for EngineSettings {
             default_model: None,
             json_depth: 64,
             caching: false,
+            passthrough_above: None,
             first_output: Duration::from_secs(10),
             keep_alive: Duration::from_secs(15),
         }

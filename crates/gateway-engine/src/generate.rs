@@ -13,11 +13,11 @@ use crate::{
     revocation::{unless_revoked, until_revoked},
     session::tenant,
     tools,
-    write_response::{streamed, whole},
+    write_response::{passing, streamed, whole},
 };
 use gateway_core::{
-    CacheDirective, ChunkStream, Context, DroppedParams, Inspection, Payload, Provider,
-    ProviderRequest, ProviderResponse, Result, ToolSpec, observe,
+    CacheDirective, ChunkStream, Context, Dialect, DroppedParams, Inspection, PassthroughBody,
+    Payload, Provider, ProviderRequest, ProviderResponse, Result, ToolSpec, observe,
 };
 use gateway_limits::Client;
 use gateway_sessions::{
@@ -283,6 +283,7 @@ impl ComposedRequest {
 
     /// Sends the request, and writes the response in the caller's dialect.
     async fn respond(mut self: Box<Self>) -> StageResult<EngineResponse> {
+        self.request.context.passthrough_above = self.passthrough_above();
         let accounting = Box::new(self.context.accounting(&self.request.target));
         let reply = ResponseContext {
             payload: self.original.clone(),
@@ -297,6 +298,21 @@ impl ComposedRequest {
             }
             recorder => self.answer(recorder, accounting, reply).await,
         }
+    }
+
+    /// The size above which the response passes on while it arrives; `None` if something needs it
+    /// whole.
+    fn passthrough_above(&self) -> Option<usize> {
+        let (request, options) = (&self.request.context, &self.context.head.options);
+        let settings = &self.context.engine.settings;
+        let is_cached = settings.caching && !matches!(request.caching, CacheDirective::Bypass(_));
+        let is_kept = self.plan.keep.is_some() || self.context.facts.session.not_stored.is_some();
+        let is_whole = !self.request.stream && self.prompts.len() <= 1;
+        // The items of a Responses object may be reordered for its caller.
+        let is_responses = self.dialect.dialect() == Dialect::Responses;
+        let needs_whole = is_cached || is_kept || is_responses || options.idempotency.is_some();
+        let needs_whole = needs_whole || options.needs_length;
+        settings.passthrough_above.filter(|_| is_whole && !needs_whole)
     }
 
     /// Starts a background response.
@@ -357,6 +373,8 @@ impl ComposedRequest {
                 None => chunks,
             };
             streamed(&context, dialect, reply, chunks, &mut meta).await.map(ResponseBody::Events)
+        } else if let Some(PassthroughBody { length }) = meta.passthrough {
+            Ok(ResponseBody::Passing { length, pieces: passing(chunks) })
         } else {
             whole(&mut context, dialect, reply, (chunks, recorder), &mut meta).await
         };

@@ -75,6 +75,9 @@ pub struct RequestOptions {
     pub tracestate: Option<Arc<str>>,
     /// Headers that an upstream of the same dialect gets, names in lower case.
     pub forwarded_headers: Arc<[(&'static str, String)]>,
+    /// The length of the reply must be known before it begins: its caller could not tell otherwise
+    /// where it ends.
+    pub needs_length: bool,
     /// The request comes from the platform's context service, and must not be sent back to it.
     pub from_context_service: bool,
 }

@@ -3,7 +3,7 @@
 use crate::{Decision, context_fit::ContextFit};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use gateway_core::{GatewayError, NanoDollars, Price, ResponseMeta, Usage};
+use gateway_core::{GatewayError, NanoDollars, Price, ResponseMeta, Result, Usage};
 use gateway_limits::RateLimitStatus;
 use gateway_sessions::{CompositionFacts as SessionFacts, NotStored};
 
@@ -56,6 +56,14 @@ pub struct EngineResponse {
 pub enum ResponseBody {
     /// A whole response: JSON.
     Whole(Bytes),
+    /// A large response, which passes on while it arrives: pieces of JSON. An error means that it
+    /// has broken off. Dropping the stream cancels the upstream.
+    Passing {
+        /// The length in bytes, if it is known.
+        length: Option<u64>,
+        /// The pieces, the last of which comes once the response was found complete.
+        pieces: BoxStream<'static, Result<Bytes>>,
+    },
     /// Server-sent events. Dropping the stream cancels the upstream.
     Events(BoxStream<'static, Bytes>),
 }
@@ -94,6 +102,7 @@ impl std::fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Whole(_) => "Whole",
+            Self::Passing { .. } => "Passing",
             Self::Events(_) => "Events",
         })
     }

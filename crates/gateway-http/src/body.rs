@@ -2,7 +2,8 @@
 //!
 //! A small body is read at once. A larger one is first checked against its client's limits, and is
 //! charged to its tenant's share of the memory as it arrives: what a caller announces is not
-//! charged. Where the memory does not suffice, the connection is not read until it does.
+//! charged. Where the memory does not suffice, the connection is not read until it does. A body of
+//! many small objects takes many times its size once it is decoded, and is charged for that too.
 
 use crate::RequestBody;
 use bytes::{Bytes, BytesMut};
@@ -10,6 +11,7 @@ use gateway_core::{
     BoxError, ErrorKind, GatewayError, MemoryBudget, MemoryLease, Result, UNCHARGED_BYTES,
 };
 use gateway_limits::{BodyPermit, LimitError};
+use gateway_wire::json;
 use http::{
     HeaderMap,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
@@ -90,7 +92,7 @@ where
         }
         if whole.is_empty() && (chunk.len() == announced || body.is_end_stream()) {
             charge.grow_to(chunk.len()).await?;
-            return Ok(charge.attach(chunk));
+            return charge.finish(chunk).await;
         }
         if length > whole.capacity() {
             // Doubled, so that few bytes are moved, but not beyond what is announced.
@@ -100,7 +102,7 @@ where
         }
         whole.extend_from_slice(&chunk);
     }
-    Ok(charge.attach(whole.freeze()))
+    charge.finish(whole.freeze()).await
 }
 
 /// The memory that a body takes; nothing while it is small.
@@ -139,12 +141,17 @@ where
         Ok(())
     }
 
-    /// Returns `bytes`, which hold the lease from now on.
-    fn attach(self, bytes: Bytes) -> Bytes {
-        match self.held {
+    /// Returns the whole body `bytes`, which hold the lease from now on: for themselves, and for
+    /// what they become when they are decoded.
+    async fn finish(mut self, bytes: Bytes) -> Result<Bytes, LimitError> {
+        if bytes.len() > UNCHARGED_BYTES {
+            let footprint = json::decoded_footprint(&bytes);
+            self.grow_to(bytes.len().saturating_add(footprint)).await?;
+        }
+        Ok(match self.held {
             Some((_, lease)) if lease.bytes() > 0 => lease.attach(bytes),
             Some(_) | None => bytes,
-        }
+        })
     }
 }
 

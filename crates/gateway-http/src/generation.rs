@@ -78,6 +78,7 @@ pub(crate) fn written(response: EngineResponse) -> Response<reply::Body> {
     let EngineResponse { facts, body } = response;
     let mut reply = match body {
         ResponseBody::Whole(bytes) => reply::written(StatusCode::OK, bytes),
+        ResponseBody::Passing { length, pieces } => reply::passing(length, pieces),
         ResponseBody::Events(events) => reply::event_stream(events),
     };
     headers::facts::write(&facts, reply.headers_mut());

@@ -25,6 +25,7 @@ mod models;
 mod names;
 mod openapi;
 mod operators;
+mod passing_body;
 mod platform;
 mod reply;
 pub mod request;

@@ -1,8 +1,8 @@
 //! Replies, and the one place where an error becomes a status.
 
-use crate::{event_body::EventBody, headers, names};
+use crate::{event_body::EventBody, headers, names, passing_body::PassingBody};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use gateway_core::{BoxError, ErrorKind, GatewayError};
 use gateway_wire::error_type;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -44,6 +44,18 @@ pub(crate) fn bytes(
 /// A reply of JSON that is written already.
 pub(crate) fn written(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     bytes(status, "application/json", body)
+}
+
+/// A reply of JSON that is written meanwhile. Dropping its body drops the pieces.
+pub(crate) fn passing(
+    length: Option<u64>,
+    pieces: BoxStream<'static, Result<Bytes, GatewayError>>,
+) -> Response<Body> {
+    let mut reply = Response::new(PassingBody::new(length, pieces).boxed_unsync());
+    *reply.headers_mut() = HeaderMap::with_capacity(HEADERS);
+    let content_type = HeaderValue::from_static("application/json");
+    reply.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    reply
 }
 
 /// A reply of `value` as JSON.

@@ -148,7 +148,7 @@ pub(crate) fn gemini(settings: Settings) -> Result<Arc<dyn Provider>> {
         Endpoint::by_model(Box::new(move |model, stream| generate_content(&base, model, stream)));
     let vertex = settings.base_url.contains("aiplatform.googleapis.com");
     let auth = if vertex { Auth::Bearer } else { Auth::Header("x-goog-api-key") };
-    let api = Api { upstream: Box::new(GeminiOutbound), endpoint };
+    let api = Api { upstream: Arc::new(GeminiOutbound), endpoint };
     http_provider(settings, auth, vec![api], services)
 }
 
@@ -171,7 +171,7 @@ pub(crate) fn fixed(
     path: &str,
     upstream: impl OutboundDialect + 'static,
 ) -> Result<Api> {
-    Ok(Api { upstream: Box::new(upstream), endpoint: Endpoint::fixed(address(settings, path)?) })
+    Ok(Api { upstream: Arc::new(upstream), endpoint: Endpoint::fixed(address(settings, path)?) })
 }
 
 /// Vectors made at one address: `path` under the base URL.

@@ -8,22 +8,25 @@ use crate::{
     marking_reader::MarkingReader,
     model_rules,
     outbound_request::{OutboundRequest, context_headers},
+    passing_edits::PassingEdits,
+    passing_response::{LargeResponse, PassingResponse},
     response_stream,
     services::Services,
     upstream_reply::{
-        charge_copy, check, is_streamed, one, read_whole, relayed_headers, upstream_request_id,
-        whole,
+        charge_copy, charge_request, check, is_streamed, one, read_whole, relayed_headers, up_to,
+        upstream_request_id, whole,
     },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::{
-    CallMeter, Context, Dialect, DroppedParams, EmbeddingCall, EmbeddingResult, ErrorKind,
-    GatewayError, Payload, PlannedAttempt, Provider, ProviderRequest, ProviderResponse,
-    ResponseMeta, Result, SealOwner, Target,
+    CallMeter, ChunkStream, Context, Dialect, DroppedParams, EmbeddingCall, EmbeddingResult,
+    ErrorKind, GatewayError, Inspection, Payload, PlannedAttempt, Provider, ProviderRequest,
+    ProviderResponse, ResponseMeta, Result, SealOwner, Target,
 };
 use gateway_net::client::{
-    ExchangeError, HttpClient, ResponseHead, UpstreamResponse, WriteAttempt,
+    CollectedBody, ExchangeError, HttpClient, ResponseBody, ResponseHead, UpstreamResponse,
+    WriteAttempt,
 };
 use gateway_wire::{
     EncodedRequest, IdGenerator, StreamFraming,
@@ -206,7 +209,8 @@ impl HttpProvider {
     }
 
     async fn ask(&self, prepared: PreparedCall<'_>, owner: SealOwner) -> Result<ProviderResponse> {
-        let PreparedCall { api, call, outbound, dropped, carries_seals: _ } = prepared;
+        let PreparedCall { api, call, mut outbound, dropped, carries_seals: _ } = prepared;
+        charge_request(&mut outbound.body, &call, &self.client);
         let same_dialect = call.original(api.upstream.dialect()).is_some();
         // The caller's own bytes are what its reservation was estimated by.
         let body = match &call.payload {
@@ -227,7 +231,7 @@ impl HttpProvider {
             }
             None => error,
         })?;
-        let meta = ResponseMeta {
+        let mut meta = ResponseMeta {
             upstream_request_id: upstream_request_id(&head),
             relayed_headers,
             dropped,
@@ -241,18 +245,63 @@ impl HttpProvider {
             let reader = MarkingReader::wrap(reader, api.upstream.seal_marker(), owner);
             response_stream::chunks(body, api.upstream.framing(), (reader, meter))
         } else {
-            let body = whole(body, &self.client, &call.context.tenant).await?;
-            let received = body.as_ptr_range();
-            let mut chunk = process_body(body.len(), || read_whole(api, &call, body, ids))?;
-            charge_copy(&mut chunk, received, &self.client, &call.context.tenant);
-            if let Some(mark) = api.upstream.seal_marker() {
-                mark(&mut chunk, false, &owner);
+            match self.collect(api, &call, body, (ids.clone(), &meter, owner)).await? {
+                LargeResponse::Whole(body) => {
+                    self.read_whole(api, &call, body, (ids, meter, owner))?
+                }
+                LargeResponse::Passing(response) => {
+                    meta.passthrough = Some(response.body());
+                    response.chunks()
+                }
             }
-            chunk.record(&meter);
-            meter.completed(None);
-            one(chunk)
         };
         Ok(ProviderResponse { meta, chunks })
+    }
+
+    /// Collects a response, unless it is large and may pass on while it arrives.
+    async fn collect(
+        &self,
+        api: &Api,
+        call: &ProviderRequest,
+        body: ResponseBody,
+        (ids, meter, owner): (IdGenerator, &CallMeter, SealOwner),
+    ) -> Result<LargeResponse> {
+        let tenant = &call.context.tenant;
+        let is_callers = call.original(api.upstream.dialect()).is_some();
+        let is_metered_only = !call.stream && call.inspection == Inspection::UsageOnly;
+        let size = call.context.passthrough_above.filter(|_| is_callers && is_metered_only);
+        let Some(size) = size else {
+            return whole(body, &self.client, tenant).await.map(LargeResponse::Whole);
+        };
+        let announced = body.length();
+        match up_to(body, size, &self.client, tenant).await? {
+            CollectedBody::Whole(body) => Ok(LargeResponse::Whole(body)),
+            CollectedBody::Long { read, rest } => {
+                let edits = PassingEdits::new(&api.upstream, call, (ids, owner));
+                let lease = self.client.memory().lease(tenant);
+                let parts = (edits, lease, meter.clone());
+                PassingResponse::begin((read, rest), announced, parts).await
+            }
+        }
+    }
+
+    /// Reads a whole response.
+    fn read_whole(
+        &self,
+        api: &Api,
+        call: &ProviderRequest,
+        body: Bytes,
+        (ids, meter, owner): (IdGenerator, CallMeter, SealOwner),
+    ) -> Result<ChunkStream> {
+        let received = body.as_ptr_range();
+        let mut chunk = process_body(body.len(), || read_whole(&*api.upstream, call, body, ids))?;
+        charge_copy(&mut chunk, received, &self.client, &call.context.tenant);
+        if let Some(mark) = api.upstream.seal_marker() {
+            mark(&mut chunk, false, &owner);
+        }
+        chunk.record(&meter);
+        meter.completed(None);
+        Ok(one(chunk))
     }
 
     /// Returns the metadata of a single attempt at this provider.

@@ -40,6 +40,8 @@ mod ollama;
 mod openai;
 mod openrouter;
 mod outbound_request;
+mod passing_edits;
+mod passing_response;
 mod perplexity;
 mod registry;
 mod reset;

@@ -3,13 +3,18 @@
 use crate::{api::Api, response_stream};
 use bytes::Bytes;
 use gateway_core::{
-    Chunk, ChunkStream, Dialect, ErrorKind, GatewayError, Inspection, ProviderRequest, Result,
+    Chunk, ChunkStream, Dialect, ErrorKind, GatewayError, Inspection, Payload, ProviderRequest,
+    Result,
     UNCHARGED_BYTES,
 };
-use gateway_net::client::{BodyError, HttpClient, ResponseBody, ResponseHead, UpstreamResponse};
-use gateway_wire::{ErrorReply, IdGenerator, MAX_ANSWER_BYTES, StreamFraming, unreadable};
+use gateway_net::client::{
+    BodyError, CollectedBody, HttpClient, ResponseBody, ResponseHead, UpstreamResponse,
+};
+use gateway_wire::{
+    ErrorReply, IdGenerator, MAX_ANSWER_BYTES, OutboundDialect, StreamFraming, unreadable,
+};
 use http::StatusCode;
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{ops::Range, ptr, sync::Arc, time::Duration};
 use tokio::time;
 
 /// The bytes of an upstream's error that are read.
@@ -63,28 +68,62 @@ pub(crate) async fn whole(
     tenant: &Arc<str>,
 ) -> Result<Bytes> {
     let lease = || client.memory().lease(tenant);
-    body.collect_leased(MAX_ANSWER_BYTES, lease).await.map_err(|error| match error {
+    body.collect_leased(MAX_ANSWER_BYTES, lease).await.map_err(broken)
+}
+
+/// Reads the body of a whole response, or the beginning of one that is longer than `size`.
+pub(crate) async fn up_to(
+    body: ResponseBody,
+    size: usize,
+    client: &HttpClient,
+    tenant: &Arc<str>,
+) -> Result<CollectedBody> {
+    if body.length().is_some_and(|length| length > MAX_ANSWER_BYTES as u64) {
+        return Err(broken(BodyError::TooLong(MAX_ANSWER_BYTES)));
+    }
+    let lease = || client.memory().lease(tenant);
+    body.collect_up_to(size.min(MAX_ANSWER_BYTES), lease).await.map_err(broken)
+}
+
+fn broken(error: BodyError) -> GatewayError {
+    match error {
         BodyError::TooLong(_) => unreadable(error),
         BodyError::Io(_) | BodyError::Invalid(_) | BodyError::Http2(_) => {
             response_stream::cut(error)
         }
-    })
+    }
 }
 
 /// Decodes a complete response to a streaming request; its original bytes are dropped, because they
 /// are not a stream.
 pub(crate) fn read_whole(
-    api: &Api,
+    upstream: &dyn OutboundDialect,
     call: &ProviderRequest,
     body: Bytes,
     ids: IdGenerator,
 ) -> Result<Chunk> {
     if !call.stream {
-        return api.upstream.read_whole(call, body, ids);
+        return upstream.read_whole(call, body, ids);
     }
     let call = ProviderRequest { inspection: Inspection::Full, ..call.clone() };
-    let chunk = api.upstream.read_whole(&call, body, ids)?;
+    let chunk = upstream.read_whole(&call, body, ids)?;
     Ok(Chunk { verbatim: None, ..chunk })
+}
+
+/// Charges the tenant of `call` for the parts of its encoded `body` that are not the caller's own
+/// bytes, which hold a lease already.
+pub(crate) fn charge_request(body: &mut [Bytes], call: &ProviderRequest, client: &HttpClient) {
+    let callers = match &call.payload {
+        Payload::Raw(original) => original.body.as_ptr_range(),
+        Payload::Parsed(_) => ptr::null()..ptr::null(),
+    };
+    for part in body {
+        if part.len() > UNCHARGED_BYTES && !callers.contains(&part.as_ptr()) {
+            let mut lease = client.memory().lease(&call.context.tenant);
+            lease.charge(part.len());
+            *part = lease.attach(std::mem::take(part));
+        }
+    }
 }
 
 /// Charges `tenant` for the bytes of a response that were written anew, and are not those that were

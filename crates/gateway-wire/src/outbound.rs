@@ -58,6 +58,12 @@ pub trait OutboundDialect: Send + Sync {
     /// If the body is no response, or an error in disguise.
     fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: IdGenerator) -> Result<Chunk>;
 
+    /// Whether a whole response of the caller's dialect passes through without any edit, so that its
+    /// length is known beforehand.
+    fn passes_bytes_unchanged(&self) -> bool {
+        false
+    }
+
     /// Begins to read a streamed response.
     fn reader(&self, call: &ProviderRequest, ids: IdGenerator) -> Box<dyn StreamReader>;
 

@@ -30,6 +30,9 @@ async fn chat(State(engine): State<Arc<Engine>>, body: Bytes) -> Response {
     match engine.generate(&ChatInbound, InboundRequest::new(client, body)).await {
         Ok(response) => match response.body {
             ResponseBody::Whole(json) => reply(StatusCode::OK, "application/json", json.into()),
+            ResponseBody::Passing { pieces, .. } => {
+                reply(StatusCode::OK, "application/json", Body::from_stream(pieces))
+            }
             ResponseBody::Events(events) => {
                 let body = Body::from_stream(events.map(Ok::<_, Infallible>));
                 reply(StatusCode::OK, "text/event-stream", body)

@@ -5,7 +5,9 @@ use gateway_core::{Dialect, ErrorKind, GatewayError, Result};
 use gateway_engine::{CacheOptions, ContextMode, RequestOptions, SessionDirective, ToolSelection};
 use gateway_limits::Priority;
 use gateway_sessions::{OnConflict, SessionId};
-use http::{HeaderMap, HeaderName, HeaderValue, header::CACHE_CONTROL, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Version, header::CACHE_CONTROL, request::Parts,
+};
 use std::{sync::Arc, time::Duration};
 
 /// Maximum wait of a request for the previous turn of its session, with `x-session-conflict: wait`.
@@ -22,7 +24,9 @@ const MAX_TRACESTATE: usize = 512;
 /// [`ErrorKind::InvalidRequest`] if a header of the gateway's own is malformed.
 pub(crate) fn read(head: &Parts, dialect: Dialect) -> Result<Arc<RequestOptions>> {
     let headers = &head.headers;
-    if !headers.keys().any(is_option) {
+    // To HTTP/1.0, a body of unknown length ends with its connection, cut or not.
+    let needs_length = head.version < Version::HTTP_11;
+    if !needs_length && !headers.keys().any(is_option) {
         return Ok(match idempotency::mark(head).cloned() {
             None => RequestOptions::none(),
             idempotency => Arc::new(RequestOptions { idempotency, ..RequestOptions::default() }),
@@ -42,6 +46,7 @@ pub(crate) fn read(head: &Parts, dialect: Dialect) -> Result<Arc<RequestOptions>
         idempotency: idempotency::mark(head).cloned(),
         idempotency_key: idempotency_key(headers),
         forwarded_headers: forwarded(headers, dialect),
+        needs_length,
         ..options
     }))
 }

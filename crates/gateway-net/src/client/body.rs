@@ -56,6 +56,20 @@ impl Body for BufferedBody {
 #[derive(Debug)]
 pub struct ResponseBody(Inner);
 
+/// A body of which a limited part was collected.
+#[derive(Debug)]
+pub enum CollectedBody {
+    /// The whole body.
+    Whole(Bytes),
+    /// A longer body.
+    Long {
+        /// The part that was read.
+        read: Bytes,
+        /// The rest, as it comes.
+        rest: ResponseBody,
+    },
+}
+
 #[derive(Debug)]
 enum Inner {
     Http1(Http1Body),
@@ -69,6 +83,11 @@ impl ResponseBody {
 
     pub(super) const fn http2(body: Incoming) -> Self {
         Self(Inner::Http2(body))
+    }
+
+    /// The number of bytes to come, if it is known.
+    pub fn length(&self) -> Option<u64> {
+        self.size_hint().exact()
     }
 
     /// Polls for the next data: of HTTP/1.1 all that one read brought, of however many chunks. The
@@ -100,31 +119,52 @@ impl ResponseBody {
     ///
     /// As [`collect`](Self::collect).
     pub async fn collect_leased(
-        mut self,
+        self,
         limit: usize,
         lease: impl FnOnce() -> MemoryLease,
     ) -> Result<Bytes, BodyError> {
-        let announced = self.size_hint().exact().map(|it| usize::try_from(it).unwrap_or(limit));
+        match self.collect_up_to(limit, lease).await? {
+            CollectedBody::Whole(whole) => Ok(whole),
+            CollectedBody::Long { .. } => Err(BodyError::TooLong(limit)),
+        }
+    }
+
+    /// The whole body, if it is no longer than `size`; if it is, what of it was read until then. As
+    /// [`collect_leased`](Self::collect_leased), its bytes hold memory of `lease`.
+    ///
+    /// # Errors
+    ///
+    /// If the connection breaks, or the framing is malformed.
+    pub async fn collect_up_to(
+        mut self,
+        size: usize,
+        lease: impl FnOnce() -> MemoryLease,
+    ) -> Result<CollectedBody, BodyError> {
+        let announced = self.length();
+        let announced = announced.map(|it| usize::try_from(it).unwrap_or(usize::MAX));
+        if announced.is_some_and(|announced| announced > size) {
+            let read = poll_fn(|cx| self.poll_data(cx)).await.transpose()?;
+            return Ok(CollectedBody::Long { read: read.unwrap_or_default(), rest: self });
+        }
         if announced.is_some_and(|announced| announced <= UNCHARGED_BYTES) {
-            return self.collect(limit).await;
+            return self.collect(size).await.map(CollectedBody::Whole);
         }
         let (mut whole, mut lease) = (BytesMut::new(), lease());
         while let Some(data) = poll_fn(|cx| self.poll_data(cx)).await.transpose()? {
             let length = whole.len().saturating_add(data.len());
-            let announced = announced.unwrap_or(2 * length).min(limit);
-            if length > limit {
-                return Err(BodyError::TooLong(limit));
-            }
             if length > whole.capacity() {
-                let capacity = length.max(announced);
+                let capacity = length.max(announced.unwrap_or(2 * length).min(size));
                 if capacity > UNCHARGED_BYTES {
                     lease.grow(capacity.saturating_sub(lease.bytes())).await;
                 }
                 whole.reserve(capacity - whole.len());
             }
             whole.extend_from_slice(&data);
+            if length > size {
+                return Ok(CollectedBody::Long { read: attached(lease, whole), rest: self });
+            }
         }
-        Ok(if lease.bytes() > 0 { lease.attach(whole) } else { whole.freeze() })
+        Ok(CollectedBody::Whole(attached(lease, whole)))
     }
 
     /// The whole body, if it is no longer than `limit`.
@@ -150,6 +190,11 @@ impl ResponseBody {
         }
         Ok(whole.freeze())
     }
+}
+
+/// `bytes`, which hold `lease` from now on, if it is one.
+fn attached(lease: MemoryLease, bytes: BytesMut) -> Bytes {
+    if lease.bytes() > 0 { lease.attach(bytes) } else { bytes.freeze() }
 }
 
 impl Body for ResponseBody {

@@ -23,7 +23,7 @@ mod tcp;
 mod tls;
 
 pub use self::{
-    body::ResponseBody,
+    body::{CollectedBody, ResponseBody},
     error::{BodyError, ConnectError, ExchangeError, SettingsError},
     exchange::{HttpClient, WriteAttempt},
     request::RequestTemplate,

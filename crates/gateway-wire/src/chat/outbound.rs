@@ -118,6 +118,10 @@ impl OutboundDialect for ChatOutbound {
         Ok(Chunk { events, verbatim, output: true, ..Chunk::default() })
     }
 
+    fn passes_bytes_unchanged(&self) -> bool {
+        self.quirks.answers == ResponseHandling::Verbatim
+    }
+
     fn reader(&self, call: &ProviderRequest, ids: IdGenerator) -> Box<dyn StreamReader> {
         let expected = Self::expected_choices(call);
         let passthrough = Self::passthrough_request(call);

@@ -11,15 +11,18 @@
 //! | [`validate`], [`members`] | request bodies: validation, and the members of the root object |
 //! | [`JsonCursor`] | values of which little is wanted, such as the usage of a response |
 //! | `LazyObject` | objects of which some members are decoded and the rest preserved |
+//! | `JsonOutline` | documents that pass on while they arrive |
 //! | `EditableObject` | objects that are edited in place and written again |
 //!
 //! All share one tokenizer, except where serde decodes into typed values.
 
 mod cursor;
 pub(crate) mod editable_object;
+mod footprint;
 mod keys;
 pub(crate) mod lazy_object;
 pub(crate) mod lenient;
+mod outline;
 pub(crate) mod path;
 mod scan;
 mod special_bytes;
@@ -27,6 +30,8 @@ mod text;
 mod tokenizer;
 
 pub use cursor::JsonCursor;
+pub use footprint::decoded_footprint;
+pub use outline::{JsonOutline, OutlineStep};
 pub use text::{unescape, write_string};
 
 use scan::{JsonScanner, ScanError};
