@@ -397,3 +397,27 @@ async fn unfinished_messages_take_memory_of_the_budget() {
         assert!(time::Instant::now() < deadline);
     }
 }
+
+#[tokio::test]
+async fn tenant_leaves_connections_for_others() {
+    let upstream = Upstream::start().await;
+    let keys = ["gw-key-of-a-0000000000000000000", "gw-key-of-b-0000000000000000000"];
+    let setup = Setup::before(&upstream).client("a", keys[0]).client("b", keys[1]);
+    let gateway = setup.set("log", "level", "warn").start().await;
+    let mut taken = Vec::new();
+    let refused = loop {
+        match Socket::open(&gateway, &[("x-api-key", keys[0])]).await {
+            Ok(socket) => taken.push(socket),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!((refused, taken.len()), (503, 2048));
+    let mut other = Socket::open(&gateway, &[("x-api-key", keys[1])]).await.unwrap();
+    other.send(&create("fake/echo", "x")).await;
+    assert!(said(&other.response().await).ends_with("[response.completed]"));
+    taken.pop();
+    let deadline = time::Instant::now() + PATIENCE;
+    while Socket::open(&gateway, &[("x-api-key", keys[0])]).await.is_err() {
+        assert!(time::Instant::now() < deadline);
+    }
+}

@@ -75,6 +75,7 @@ fn upgrade(
     let budget = websocket::ConnectionBudget {
         budget: Arc::clone(&service.bodies.budget),
         tenant: Arc::clone(&client.tenant),
+        is_anonymous: client.is_anonymous,
     };
     Ok(websocket::accept(peer, service.bodies.max_bytes, budget, request)?)
 }

@@ -17,6 +17,8 @@ const STEP: usize = 64 << 10;
 pub(crate) struct ConnectionBudget {
     pub(crate) budget: Arc<MemoryBudget>,
     pub(crate) tenant: Arc<str>,
+    /// Whether the tenant stands for all callers without a key.
+    pub(crate) is_anonymous: bool,
 }
 
 impl ConnectionBudget {

@@ -1,8 +1,6 @@
 //! The handshake: from a request to a connection.
 
-use super::{
-    ConnectionBudget, MAX_CONNECTIONS, WebSocketHost, connection::WebSocketConnection, names,
-};
+use super::{ConnectionBudget, WebSocketHost, connection::WebSocketConnection, names};
 use crate::{RequestBody, names::REQUEST_ID, reply};
 use gateway_core::{ErrorKind, GatewayError, Result};
 use http::{
@@ -62,10 +60,11 @@ pub(crate) fn accept(
         reply.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
         return Ok(reply);
     };
-    if host.tasks.len() >= MAX_CONNECTIONS || host.closing.is_cancelled() {
+    let place = host.places.take(&budget.tenant, budget.is_anonymous);
+    let Some(place) = place.filter(|_| !host.closing.is_cancelled()) else {
         let message = "no more WebSocket connections are accepted";
         return Err(GatewayError::new(ErrorKind::Overloaded, message));
-    }
+    };
     let connection = WebSocketConnection::new(host.clone(), (peer, inherited(headers)), budget);
     let upgrade = hyper::upgrade::on(&mut request);
     host.tasks.spawn(async move {
@@ -76,6 +75,7 @@ pub(crate) fn accept(
             }
         };
         host.terminated.run_until_cancelled(running).await;
+        drop(place);
     });
     Ok(switched(&key))
 }

@@ -94,7 +94,7 @@ mod tests {
 
     fn memory(limit: usize) -> ConnectionMemory {
         let budget = Arc::new(MemoryBudget::new(limit));
-        ConnectionMemory::new(ConnectionBudget { budget, tenant: "t".into() })
+        ConnectionMemory::new(ConnectionBudget { budget, tenant: "t".into(), is_anonymous: false })
     }
 
     fn body(text: &str) -> JsonObject {

@@ -14,6 +14,7 @@ mod frames;
 mod handshake;
 mod lanes;
 mod memory;
+mod places;
 mod turn;
 
 pub(crate) use self::{
@@ -21,15 +22,13 @@ pub(crate) use self::{
     handshake::{accept, is_websocket},
 };
 
+use self::places::ConnectionPlaces;
 use crate::reply;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header::UPGRADE};
 use http_body_util::Full;
 use std::{fmt, net::IpAddr, pin::Pin, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-
-/// The limit on open connections.
-const MAX_CONNECTIONS: usize = 4096;
 
 /// The reply to a request of a connection.
 pub type DispatchFuture = Pin<Box<dyn Future<Output = Response<reply::Body>> + Send>>;
@@ -44,8 +43,9 @@ pub type RequestDispatch =
 pub struct WebSocketHost {
     dispatch: RequestDispatch,
     is_enabled: Arc<dyn Fn() -> bool + Send + Sync>,
-    /// Runs the connections, and counts them.
+    /// Runs the connections.
     tasks: TaskTracker,
+    places: ConnectionPlaces,
     /// Cancelled when no more requests are taken: connections end with their last response.
     closing: CancellationToken,
     /// Cancelled when connections are cut.
@@ -61,7 +61,8 @@ impl WebSocketHost {
         terminated: CancellationToken,
     ) -> Self {
         let is_enabled = Arc::new(|| true);
-        Self { dispatch, is_enabled, tasks: TaskTracker::new(), closing, terminated }
+        let (tasks, places) = (TaskTracker::new(), ConnectionPlaces::default());
+        Self { dispatch, is_enabled, tasks, places, closing, terminated }
     }
 
     /// Offers upgrades only while `is_enabled` returns true.
