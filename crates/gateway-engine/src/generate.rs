@@ -306,7 +306,8 @@ impl ComposedRequest {
         let (request, options) = (&self.request.context, &self.context.head.options);
         let settings = &self.context.engine.settings;
         let is_cached = settings.caching && !matches!(request.caching, CacheDirective::Bypass(_));
-        let is_kept = self.plan.keep.is_some() || self.context.facts.session.not_stored.is_some();
+        let has_session = self.context.facts.session.not_stored.is_some();
+        let is_kept = self.plan.keep.is_some() || has_session || self.context.thread.is_some();
         let is_whole = !self.request.stream && self.prompts.len() <= 1;
         // The items of a Responses object may be reordered for its caller.
         let is_responses = self.dialect.dialect() == Dialect::Responses;
