@@ -145,7 +145,9 @@ where
     /// what they become when they are decoded.
     async fn finish(mut self, bytes: Bytes) -> Result<Bytes, LimitError> {
         if bytes.len() > UNCHARGED_BYTES {
-            let footprint = json::decoded_footprint(&bytes);
+            // No more than half of the memory: the rest is for other tenants.
+            let most = (self.limits.budget.limit() / 2).saturating_sub(bytes.len());
+            let footprint = json::decoded_footprint(&bytes).min(most);
             self.grow_to(bytes.len().saturating_add(footprint)).await?;
         }
         Ok(match self.held {
