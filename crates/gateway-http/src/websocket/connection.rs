@@ -176,7 +176,9 @@ impl WebSocketConnection {
         if self.lanes.is_busy(&id) {
             // A small frame costs nothing while it arrives, but many may wait.
             let lease = frame.lease.as_mut();
-            if !lease.is_none_or(|lease| lease.bytes() >= bytes || lease.try_grow(bytes)) {
+            let has_memory =
+                lease.is_none_or(|lease| lease.bytes() >= bytes || lease.try_grow(bytes));
+            if !has_memory || !self.lanes.may_wait(bytes) {
                 return refusal(503, "overloaded", "too many requests wait: send it again", id);
             }
             return match self.lanes.wait(frame) {

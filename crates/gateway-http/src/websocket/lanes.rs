@@ -17,6 +17,9 @@ const MAX_LANES: usize = 16;
 /// The most responses that wait in a lane.
 const MAX_WAITING: usize = 32;
 
+/// The most bytes of responses that wait in all lanes, unless it is one.
+const MAX_WAITING_BYTES: usize = 16 << 20;
+
 /// The name of a lane; the nameless one is a lane too.
 pub(super) type LaneId = Option<String>;
 
@@ -74,6 +77,14 @@ impl ResponseLanes {
         let steps = turn.map(LaneEvent::Turn).take_until(cancelled.cancelled_owned());
         let steps = steps.chain(stream::iter([LaneEvent::Ended]));
         self.turns.push(steps.map(move |step| (id.clone(), step)).boxed());
+    }
+
+    /// Whether a frame of `bytes` may wait besides those that do: they would keep the connection from
+    /// being read if they took all memory.
+    pub(super) fn may_wait(&self, bytes: usize) -> bool {
+        let frames = self.waiting.values().flatten();
+        let waiting: usize = frames.filter_map(|it| Some(it.lease.as_ref()?.bytes())).sum();
+        waiting == 0 || waiting.saturating_add(bytes) <= MAX_WAITING_BYTES
     }
 
     /// Ends the response of the lane `id`; returns whether there was one.
