@@ -289,7 +289,7 @@ async fn size_from_which_responses_pass_on_is_a_setting() {
     }
 }
 
-/// An HTTP/1.0 caller could not tell a cut from the end.
+/// To a caller of HTTP/1.0, a cut looks like the end.
 #[tokio::test]
 async fn caller_of_http_1_0_gets_a_collected_response() {
     let upstream = Upstream::start().await;

@@ -4,6 +4,9 @@
 //! prepare > continue earlier responses > session > tools > fit the context window > send > write
 //! ```
 
+mod passthrough;
+
+use self::passthrough::passing;
 use crate::{
     Decision, Engine, InboundRequest, Operation, PreparedRequest, RequestContext, ToolSelection,
     accounting::RequestAccounting,
@@ -13,11 +16,11 @@ use crate::{
     revocation::{unless_revoked, until_revoked},
     session::tenant,
     tools,
-    write_response::{passing, streamed, whole},
+    write_response::{streamed, whole},
 };
 use gateway_core::{
-    CacheDirective, ChunkStream, Context, Dialect, DroppedParams, Inspection, PassthroughBody,
-    Payload, Provider, ProviderRequest, ProviderResponse, Result, ToolSpec, observe,
+    CacheDirective, ChunkStream, Context, DroppedParams, Inspection, PassthroughBody, Payload,
+    Provider, ProviderRequest, ProviderResponse, Result, ToolSpec, observe,
 };
 use gateway_limits::Client;
 use gateway_sessions::{
@@ -298,22 +301,6 @@ impl ComposedRequest {
             }
             recorder => self.answer(recorder, accounting, reply).await,
         }
-    }
-
-    /// The size above which the response passes on while it arrives; `None` if something needs it
-    /// whole.
-    fn passthrough_above(&self) -> Option<usize> {
-        let (request, options) = (&self.request.context, &self.context.head.options);
-        let settings = &self.context.engine.settings;
-        let is_cached = settings.caching && !matches!(request.caching, CacheDirective::Bypass(_));
-        let has_session = self.context.facts.session.not_stored.is_some();
-        let is_kept = self.plan.keep.is_some() || has_session || self.context.thread.is_some();
-        let is_whole = !self.request.stream && self.prompts.len() <= 1;
-        // The items of a Responses object may be reordered for its caller.
-        let is_responses = self.dialect.dialect() == Dialect::Responses;
-        let needs_whole = is_cached || is_kept || is_responses || options.idempotency.is_some();
-        let needs_whole = needs_whole || options.needs_length;
-        settings.passthrough_above.filter(|_| is_whole && !needs_whole)
     }
 
     /// Starts a background response.

@@ -75,8 +75,8 @@ pub struct RequestOptions {
     pub tracestate: Option<Arc<str>>,
     /// Headers that an upstream of the same dialect gets, names in lower case.
     pub forwarded_headers: Arc<[(&'static str, String)]>,
-    /// The length of the reply must be known before it begins: its caller could not tell otherwise
-    /// where it ends.
+    /// The length of the reply must be known before it begins: to its caller, the end of the
+    /// connection is the end of any other.
     pub needs_length: bool,
     /// The request comes from the platform's context service, and must not be sent back to it.
     pub from_context_service: bool,

@@ -9,10 +9,7 @@ use crate::{
     wake_gated_stream::WakeGatedStream,
 };
 use bytes::Bytes;
-use futures_util::{
-    StreamExt as _, TryStreamExt as _,
-    stream::{self, BoxStream},
-};
+use futures_util::{StreamExt as _, stream::BoxStream};
 use gateway_core::{ChunkStream, Collector, ResponseMeta, Result, UNCHARGED_BYTES};
 use gateway_sessions::{CommitResult, ThreadRecorder, responses::ResponseRecorder};
 use gateway_wire::{InboundDialect, ResponseContext};
@@ -58,22 +55,6 @@ fn charged(context: &RequestContext, written: Vec<u8>) -> Bytes {
     let mut lease = context.engine.memory.lease(&context.head.client.tenant);
     lease.charge(written.capacity());
     lease.attach(written)
-}
-
-/// The pieces of a response that passes on while it arrives. The last one is held back until the
-/// response has ended, and its accounting with it.
-pub(crate) fn passing(chunks: ChunkStream) -> BoxStream<'static, Result<Bytes>> {
-    let state = (chunks, None::<Bytes>);
-    stream::try_unfold(state, |(mut chunks, mut held)| async move {
-        while let Some(chunk) = chunks.try_next().await? {
-            let Some(piece) = chunk.verbatim else { continue };
-            if let Some(before) = held.replace(piece) {
-                return Ok(Some((before, (chunks, held))));
-            }
-        }
-        Ok(held.take().map(|last| (last, (chunks, None))))
-    })
-    .boxed()
 }
 
 /// The body of a whole response.

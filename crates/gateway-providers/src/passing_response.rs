@@ -53,7 +53,7 @@ pub(crate) struct PassingResponse {
     lease: MemoryLease,
     /// The pieces that can be passed on.
     ready: VecDeque<Bytes>,
-    /// The length that the caller was told, and what of it was passed on.
+    /// The announced length, and what of it was passed on.
     length: Option<u64>,
     passed: u64,
     meter: CallMeter,

@@ -56,7 +56,7 @@ fn body_beyond_the_limit_has_to_be_alone() {
 }
 
 #[test]
-fn lease_that_does_not_wait_takes_what_fits() {
+fn try_grow_takes_only_what_fits() {
     let budget = Arc::new(MemoryBudget::new(100));
     let mut lease = budget.lease(&tenant("a"));
     assert!(lease.try_grow(70) && !lease.try_grow(30), "a quarter stays free");
