@@ -5,9 +5,7 @@ use gateway_core::{Dialect, ErrorKind, GatewayError, Result};
 use gateway_engine::{CacheOptions, ContextMode, RequestOptions, SessionDirective, ToolSelection};
 use gateway_limits::Priority;
 use gateway_sessions::{OnConflict, SessionId};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Version, header::CACHE_CONTROL, request::Parts,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header::CACHE_CONTROL, request::Parts};
 use std::{sync::Arc, time::Duration};
 
 /// Maximum wait of a request for the previous turn of its session, with `x-session-conflict: wait`.
