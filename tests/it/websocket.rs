@@ -318,7 +318,7 @@ async fn panic_in_a_turn_ends_that_turn_alone() {
             "{failpoint}"
         );
         socket.send(&create("fake/echo", "again")).await;
-        assert!(said(&socket.response().await).ends_with("[response.completed]"));
+        assert!(frames_text(&socket.response().await).ends_with("[response.completed]"));
         let panics = gateway.metric("llm_gateway_panics_total", "").await;
         assert_eq!(panics.to_string(), "1");
     }
@@ -414,7 +414,7 @@ async fn tenant_leaves_connections_for_others() {
     assert_eq!((refused, taken.len()), (503, 2048));
     let mut other = Socket::open(&gateway, &[("x-api-key", keys[1])]).await.unwrap();
     other.send(&create("fake/echo", "x")).await;
-    assert!(said(&other.response().await).ends_with("[response.completed]"));
+    assert!(frames_text(&other.response().await).ends_with("[response.completed]"));
     taken.pop();
     let deadline = time::Instant::now() + PATIENCE;
     while Socket::open(&gateway, &[("x-api-key", keys[0])]).await.is_err() {
