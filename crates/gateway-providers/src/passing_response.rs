@@ -111,7 +111,7 @@ impl PassingResponse {
 
     /// The chunks of the response.
     pub(crate) fn chunks(self: Box<Self>) -> ChunkStream {
-        self.meter.streaming();
+        self.meter.response_started();
         Pin::from(self)
     }
 
