@@ -297,10 +297,12 @@ async fn panic_in_a_turn_ends_that_turn_alone() {
         let (upstream, gateway) = start(Dialect::Chat).await;
         let mut socket = Socket::open(&gateway, &[]).await.unwrap();
         let begun = Script::streaming().event(&openai::opening()).event(&openai::says("Hel"));
-        let rest = begun.wait(1_500).event(&openai::says("lo.")).event(&openai::stops());
+        let rest = begun.wait(4_000).event(&openai::says("lo.")).event(&openai::stops());
         upstream.next(rest.event("[DONE]").end());
         socket.send(&on_stream("slow", "lab/m", "x")).await;
         while socket.next().await.unwrap()["type"] != "response.output_text.delta" {}
+        // Until the gateway waits for the rest, too.
+        time::sleep(Duration::from_millis(500)).await;
         arm(&gateway, failpoint);
         socket.send(&on_stream("broken", "fake/echo", "x")).await;
         let mut ends = Vec::new();
