@@ -280,7 +280,8 @@ impl HttpProvider {
                 let edits = PassingEdits::new(&api.upstream, call, (ids, owner));
                 let lease = self.client.memory().lease(tenant);
                 let parts = (edits, lease, meter.clone());
-                PassingResponse::begin((read, rest), announced, parts).await
+                // Boxed, so that it takes no room in the future of a call whose response is small.
+                Box::pin(PassingResponse::begin((read, rest), announced, parts)).await
             }
         }
     }
