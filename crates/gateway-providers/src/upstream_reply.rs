@@ -4,8 +4,7 @@ use crate::{api::Api, response_stream};
 use bytes::Bytes;
 use gateway_core::{
     Chunk, ChunkStream, Dialect, ErrorKind, GatewayError, Inspection, Payload, ProviderRequest,
-    Result,
-    UNCHARGED_BYTES,
+    Result, UNCHARGED_BYTES,
 };
 use gateway_net::client::{
     BodyError, CollectedBody, HttpClient, ResponseBody, ResponseHead, UpstreamResponse,
