@@ -180,7 +180,7 @@ async fn operator_resets_a_budget() {
 }
 
 #[tokio::test]
-async fn check_and_start_name_what_cannot_be_priced() {
+async fn check_and_start_warn_of_unpriced_models() {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream)
         .provider("shop", &upstream.url())

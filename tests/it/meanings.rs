@@ -173,7 +173,7 @@ async fn unknown_part_of_the_user_is_refused_where_it_cannot_be_sent() {
 }
 
 #[tokio::test]
-async fn later_system_message_stays_one_or_is_named() {
+async fn later_system_message_is_kept_or_reported() {
     let chat = |model: &str| {
         json!({ "model": model, "messages": [
             { "role": "system", "content": "first" }, { "role": "user", "content": "hi" },

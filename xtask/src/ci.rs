@@ -90,7 +90,7 @@ mod tests {
     use super::Steps;
 
     #[test]
-    fn a_step_that_fails_has_a_time_and_a_name_too() {
+    fn failed_step_reports_name_and_time() {
         let mut times = Vec::new();
         let mut steps = Steps { times: &mut times };
         assert_eq!(steps.run("first", || Ok(1)).unwrap(), 1);

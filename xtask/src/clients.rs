@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_model_is_behind_the_provider_that_was_asked_for() {
+    fn alias_leads_to_selected_provider() {
         let alias = |line: &str| settings(&parse(line), 7).aliases[0].1.clone();
         assert_eq!(alias(""), "openai/scripted");
         assert_eq!(alias("--provider gemini"), "gemini/scripted");

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_may_be_limited() {
+    fn run_limit_is_passed_on() {
         let words = |minutes| {
             let command = limited(minutes, Path::new("python3"), Path::new("x.py"));
             format!("{command:?}").replace('"', "")
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_is_read() {
+    fn summary_is_parsed() {
         let output = "x\n12 passed, 3 failed, 4 skipped  (9s, ingress chat, split all)\n";
         assert_eq!(counted(output).to_string(), "12 passed, 3 failed");
         assert_eq!(counted("nothing").to_string(), "0 passed, 0 failed");

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_and_the_size_are_passed_on() {
+    fn time_and_size_limits_are_passed_on() {
         let line = Line::parse_from(["x", "--seconds", "600", "--targets", "a,b"]);
         assert_eq!(line.arguments.targets, ["a", "b"]);
         let flags = flags(&line.arguments, Path::new("/s"), "a").join(" ");

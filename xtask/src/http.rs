@@ -170,13 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_known_length() {
+    fn body_with_length_is_read() {
         check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", Ok((200, "hi")));
         check("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nhi", Err("2 of 3 bytes"));
     }
 
     #[test]
-    fn a_body_in_chunks() {
+    fn chunked_body_is_read() {
         let head = "HTTP/1.1 404 Not Found\r\ntransfer-encoding: chunked\r\n\r\n";
         check(&format!("{head}2\r\nhi\r\n1\r\n!\r\n0\r\n\r\n"), Ok((404, "hi!")));
         check(&format!("{head}2\r\nhi\r\n"), Err("no last chunk"));
@@ -196,14 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn a_server_need_not_hang_up() {
+    fn response_ends_without_close() {
         assert!(Reply::is_whole(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"));
         assert!(!Reply::is_whole(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nhi"));
         assert!(!Reply::is_whole(b"HTTP/1.1 200 OK\r\n\r\nhi"));
     }
 
     #[test]
-    fn a_request_says_how_long_it_is() {
+    fn request_has_content_length() {
         let text = Request::post("/x", "{}").text(1);
         assert!(text.starts_with("POST /x HTTP/1.1\r\n"), "{text}");
         assert!(text.ends_with("content-length: 2\r\n\r\n{}"), "{text}");

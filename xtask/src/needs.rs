@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_that_is_not_there_can_import_nothing() {
+    fn missing_environment_imports_nothing() {
         assert!(!can_import(&Shell::new().unwrap(), Path::new("/no/such/python"), "sys"));
     }
 }

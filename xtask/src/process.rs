@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_program_is_gone() {
+    fn dropped_program_is_killed() {
         let program = start("xtask-dropped", "exec sleep 60");
         let pid = program.pid();
         assert!(runs(pid));
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_lifted_and_the_process_stays_the_same() {
+    fn open_file_limit_is_raised_in_place() {
         let mut command = unlimited(Path::new("/bin/sh"));
         command.args(["-c", "ulimit -n; ulimit -Hn; echo $$"]);
         let child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();

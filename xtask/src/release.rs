@@ -124,14 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn a_release_leaves_nothing_unreleased() {
+    fn release_empties_unreleased_section() {
         let released = released_changelog(LOG, "0.2.0", "2026-02-03");
         assert_eq!(changes(&released).count(), 0);
         assert!(released.contains("## [Unreleased]\n\n## [0.2.0] - 2026-02-03\n\n### Added"));
     }
 
     #[test]
-    fn a_version_is_the_packages_own() {
+    fn version_is_read_from_package_section() {
         let manifest = "[package]\nname = \"x\"\nversion = \"0.1.0\"\n[dependencies]\ny = { version = \"2\" }\n";
         assert_eq!(version_in(manifest), Some("0.1.0"));
         assert_eq!(version_in("name = \"x\"\n"), None);

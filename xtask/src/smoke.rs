@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_ends_properly() {
+    fn stream_needs_its_end_marker() {
         check(check_stream, 200, SSE, &format!("{CHUNK}\n\ndata: [DONE]\n\n"), None);
         check(check_stream, 200, SSE, &format!("{CHUNK}\n\n"), Some("ends with"));
         check(check_stream, 200, SSE, "data: [DONE]\n\n", Some("the answer is"));

@@ -89,13 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_of_cargo_test() {
+    fn cargo_test_summary_is_parsed() {
         check("test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured", "2 passed, 0 failed");
         check("test result: FAILED. 2 passed; 3 failed; 0 ignored", "2 passed, 3 failed");
     }
 
     #[test]
-    fn a_summary_of_nextest() {
+    fn nextest_summary_is_parsed() {
         check("     Summary [   0.1s] 3 tests run: 3 passed, 0 skipped", "3 passed, 0 failed");
         check("Summary [ 9s] 3 tests run: 1 passed (1 slow), 2 failed", "1 passed, 2 failed");
         check("Summary [ 9s] 4 tests run: 1 passed, 2 failed, 1 timed out", "1 passed, 3 failed");
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runs_add_up() {
+    fn tallies_of_runs_are_summed() {
         check("test result: ok. 2 passed;\nx\ntest result: ok. 3 passed;", "5 passed, 0 failed");
     }
 
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closing_line_is_read_back() {
+    fn closing_line_is_parsed() {
         let tally = Tally { passed: 12, failed: 3 };
         assert_eq!(Tally::leading(&tally.to_string()), Some(tally));
         assert_eq!(Tally::leading("12 passed, 3 failed, 4 skipped"), Some(tally));
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_broke_off_is_a_failure() {
+    fn aborted_run_is_a_failure() {
         assert_eq!(Tally::of("").ended(false).to_string(), "0 passed, 1 failed");
         assert_eq!(Tally { passed: 1, failed: 2 }.ended(false).failed, 2);
         assert_eq!(Tally { passed: 1, failed: 0 }.ended(true).failed, 0);

@@ -112,12 +112,12 @@ mod tests {
     }
 
     #[test]
-    fn the_console_is_whole() {
+    fn console_assets_are_complete() {
         check(CONSOLE, "console/");
     }
 
     #[test]
-    fn the_reader_is_whole() {
+    fn api_reference_assets_are_complete() {
         check(DOCS, "docs/");
     }
 

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn cjk_character_counts_as_one_token() {
+    fn each_cjk_character_is_one_token() {
         check(vec![Content::Text("日本語".into())], 7);
         check(vec![Content::Text("1234日".into())], 6);
     }

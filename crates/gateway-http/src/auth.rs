@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_may_come_either_way() {
+    fn key_is_read_from_either_header() {
         check(&[("authorization", "Bearer sk-good")], "app");
         check(&[("authorization", "bearer  sk-good ")], "app");
         check(&[("x-api-key", "sk-good")], "app");

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_honest_request_is_served() {
+    fn well_formed_request_passes_hygiene() {
         check("GET /v1/models|Host: h", "ok");
         check("POST /|Host: h:8080|Transfer-Encoding: Chunked|Expect: 100-Continue", "ok");
         check("GET /|Host: [::1]:8080", "ok");

@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_cannot_be_is_refused() {
+    fn invalid_page_is_rejected() {
         for limit in ["0", "1001", "x", "-1", ""] {
             check_page(&format!("limit={limit}"), "refused: limit");
         }

@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_body_is_let_go() {
+    fn large_body_is_not_retained() {
         check(SMALL, true);
         check(SMALL + 1, false);
     }

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_that_was_met_counts() {
+    fn exhausted_limit_determines_reset() {
         let requests =
             [("x-ratelimit-remaining-requests", "3"), ("x-ratelimit-reset-requests", "9s")];
         check(&requests, None);

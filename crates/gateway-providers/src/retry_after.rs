@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn the_absurd_is_bounded_or_ignored() {
+    fn implausible_retry_after_is_bounded_or_ignored() {
         check(&[("retry-after", "1000000000")], Some(600.0));
         for nonsense in ["-1", "soon", "", "NaN", "inf"] {
             check(&[("retry-after", nonsense)], None);

@@ -174,7 +174,7 @@ async fn check(client: fn() -> Client) -> Vec<(Dialect, Exchange, Reply)> {
 }
 
 #[tokio::test]
-async fn a_coding_agent_that_speaks_responses_is_served_by_all() {
+async fn responses_coding_agent_is_served_by_every_provider() {
     for (dialect, sent, reply) in check(codex).await {
         let dropped = reply.header("x-gateway-dropped");
         if dialect == Dialect::Responses {
@@ -192,7 +192,7 @@ async fn a_coding_agent_that_speaks_responses_is_served_by_all() {
 }
 
 #[tokio::test]
-async fn a_coding_agent_that_speaks_messages_is_served_by_all() {
+async fn messages_coding_agent_is_served_by_every_provider() {
     for (dialect, sent, reply) in check(claude_code).await {
         let dropped = reply.header("x-gateway-dropped");
         assert!(sent.text().contains("Only reading is allowed from here on."), "{}", sent.text());
@@ -214,7 +214,7 @@ async fn a_coding_agent_that_speaks_messages_is_served_by_all() {
 }
 
 #[tokio::test]
-async fn a_tool_that_must_be_called_must_be_there() {
+async fn forced_tool_that_upstream_lacks_is_rejected() {
     let (upstream, gateway) = start().await;
     for (client, choice) in [
         (codex(), json!({ "type": "web_search" })),

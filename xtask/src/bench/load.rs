@@ -114,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_read() {
+    fn load_report_is_parsed() {
         let sample = Sample::parse(&report(7, 0)).unwrap();
         assert!((sample.watched.cpu_us_per_request - 17.0).abs() < 1e-9);
         assert!((sample.latency_us.p50 - 31.5).abs() < 1e-9);
     }
 
     #[test]
-    fn a_wrong_answer_spoils_a_measurement() {
+    fn wrong_response_invalidates_measurement() {
         let error = Sample::parse(&report(7, 2)).unwrap_err().to_string();
         assert!(error.contains("status 500"), "{error}");
         assert!(Sample::parse(&report(0, 0)).is_err());

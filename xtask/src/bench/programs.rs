@@ -138,7 +138,7 @@ mod tests {
     use super::standalone;
 
     #[test]
-    fn a_copy_stands_alone_and_stays_so() {
+    fn copied_manifest_is_standalone() {
         let once = standalone("[package]\nname = \"x\"\n");
         assert!(once.ends_with("[workspace]\n"), "{once}");
         assert_eq!(standalone(&once), once);

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_median_is_in_the_middle() {
+    fn median_is_middle_value() {
         assert_eq!(middle(vec![]), None);
         assert_eq!(middle(vec![3.0, 1.0, 9.0]), Some(3.0));
         assert_eq!(middle(vec![1.0, 2.0, 4.0, 9.0]), Some(3.0));

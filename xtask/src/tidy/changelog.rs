@@ -20,7 +20,7 @@ mod tests {
     use super::check;
 
     #[test]
-    fn the_section_must_be_there() {
+    fn missing_section_is_reported() {
         assert_eq!(check(&[source("CHANGELOG.md", "# x\n\n## [Unreleased]\n")]).len(), 0);
         assert_eq!(check(&[source("CHANGELOG.md", "# x\n\n## [1.0.0]\n")]).len(), 1);
         assert_eq!(check(&[source("docs/CHANGELOG.md", "## [Unreleased]")]).len(), 1);

@@ -59,19 +59,19 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_exists_will_do() {
+    fn existing_test_is_accepted() {
         assert_eq!(broken("| a | `it_holds` |\n| b | not yet |"), [""; 0]);
         assert_eq!(broken("| a | `gateway_core::x::it_holds`, in all |"), [""; 0]);
     }
 
     #[test]
-    fn a_test_that_is_gone_is_noticed() {
+    fn missing_test_is_reported() {
         assert_eq!(broken("| a | `it_holds` |\n| b | `it_held`, `it_holds` |").len(), 1);
         assert_eq!(broken("| a | `it_hold` |").len(), 1);
     }
 
     #[test]
-    fn a_row_must_say_something() {
+    fn empty_row_is_reported() {
         assert_eq!(broken("| a | trust us |").len(), 1);
         assert_eq!(broken("").len(), 1);
         assert_eq!(check(&[]).len(), 1);

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_crate_is_asked_for_its_reason() {
+    fn unlisted_crate_is_reported() {
         assert_eq!(broken("gateway-extra", ""), 1);
     }
 

@@ -63,13 +63,13 @@ mod tests {
     }
 
     #[test]
-    fn a_long_file_is_noticed() {
+    fn long_file_is_reported() {
         assert_eq!(broken("a/src/lib.rs", 401, &[]), 1);
         assert_eq!(broken("a/src/notes.md", 401, &[]), 0);
     }
 
     #[test]
-    fn an_exemption_needs_a_reason_and_a_long_file() {
+    fn exemption_needs_reason_and_long_file() {
         let reason = "one table, a row each";
         assert_eq!(broken("a/src/lib.rs", 401, &[("a/src/lib.rs", reason)]), 0);
         assert_eq!(broken("a/src/lib.rs", 401, &[("a/src/lib.rs", "long")]), 1);

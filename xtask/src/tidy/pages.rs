@@ -114,25 +114,25 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_part_is_replaced() {
+    fn outdated_part_is_replaced() {
         let fresh = "# x\n<!-- generated: keys -->\n| a |\n<!-- end of generated -->\ny\n";
         check("# x\n<!-- generated: keys -->\n| b |\n\n<!-- end of generated -->\ny\n", Ok(fresh));
         check(fresh, Ok(fresh));
     }
 
     #[test]
-    fn the_rest_is_left_alone() {
+    fn text_outside_parts_is_unchanged() {
         check("# x\n\n  y\n", Ok("# x\n\n  y\n"));
     }
 
     #[test]
-    fn a_part_must_be_known_and_must_end() {
+    fn unknown_or_unclosed_part_is_reported() {
         check("<!-- generated: cats -->\n<!-- end of generated -->\n", Err("cats"));
         check("<!-- generated: keys -->\n", Err("no end"));
     }
 
     #[test]
-    fn a_whole_page_is_replaced() {
+    fn whole_page_is_replaced() {
         check("<!-- Made by `gateway-server docs keys`; x -->\n# Keys\n", Ok("| a |\n"));
         check("<!-- Made by `gateway-server docs cats`; x -->\n", Err("cats"));
     }

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_file_is_as_its_tool_wrote_it() {
+    fn lock_files_are_exempt() {
         assert_eq!(broken("Cargo.lock", concat!("https://index.cra", "tes.io/")), 0);
     }
 }

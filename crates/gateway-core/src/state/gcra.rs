@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn units_come_back_one_by_one() {
+    fn units_refill_evenly() {
         check("+++-.+-.+-..++-");
     }
 

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_of_the_window_is_a_tier() {
+    fn each_quarter_of_the_window_is_a_tier() {
         check(0, 1000, 1, 100);
         check(249, 1000, 1, 75);
         check(250, 1000, 2, 75);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tier_decides_unless_the_caller_does() {
+    fn caller_mode_overrides_tier() {
         for mode in ["", "auto", "AUTO ", "whatever"] {
             check_action(mode, 1, FitAction::Nothing);
             check_action(mode, 2, FitAction::Count);

@@ -347,7 +347,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_metric_is_there_once_and_has_a_fitting_name() {
+    fn metric_names_are_unique_and_well_formed() {
         let mut names: Vec<_> = ALL.iter().map(|it| it.name).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|two| two[0] != two[1]));

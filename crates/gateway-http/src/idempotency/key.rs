@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_short_and_visible() {
+    fn idempotency_key_is_short_and_visible() {
         check_name(&["a"], true);
         check_name(&["\"6c7f-1\""], true);
         check_name(&[&"x".repeat(255)], true);

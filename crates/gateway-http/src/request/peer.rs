@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_stranger_is_the_caller() {
+    fn nearest_untrusted_hop_is_the_caller() {
         check("10.0.0.1", &[], "10.0.0.1");
         check("10.0.0.1", &[("x-forwarded-for", "1.2.3.4")], "1.2.3.4");
         check("::ffff:10.0.0.1", &[("x-forwarded-for", "1.2.3.4")], "1.2.3.4");
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_standard_header_counts_too() {
+    fn forwarded_header_is_read() {
         check("10.0.0.1", &[("forwarded", "for=1.2.3.4;proto=https")], "1.2.3.4");
         check(
             "10.0.0.1",

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_may_be_meant_for_a_version() {
+    fn if_match_selects_version() {
         check(expected_version(&HeaderMap::new()), Ok(None));
         check_version("\"3\"", Ok(Some(3)));
         check_version("3", Ok(Some(3)));

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_result_is_as_the_tool_gave_it() {
+    async fn tool_result_is_unchanged() {
         check(
             r#"{"name":"echo","arguments":{"b":1e2,"a":0.10}}"#,
             r#"{"name":"echo","result":{"b":1e2,"a":0.10},"success":true,"error":null}"#,
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_may_be_written_as_models_do() {
+    async fn call_accepts_function_call_format() {
         check(
             r#"{"tool_name":"echo","arguments":{},"tool_call_id":"c1"}"#,
             r#"{"name":"echo","result":{},"success":true,"error":null,"tool_call_id":"c1"}"#,
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_is_an_answer() {
+    async fn tool_failure_is_reported_with_status_200() {
         check(
             r#"{"name":"echo","arguments":{"x":"slow"}}"#,
             concat!(
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_remembered() {
+    fn session_of_tool_call_is_read() {
         let body = br#"{"name":"echo","session_id":"s1"}"#;
         assert_eq!(Execute::parse(body).unwrap().session.as_deref(), Some("s1"));
     }

@@ -14,7 +14,7 @@ async fn enter(admission: &Admission) -> Result<AdmissionPermit> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_is_held_until_it_is_given_back() {
+async fn slot_is_held_until_released() {
     let admission = admission(2, 4);
     let (first, second) = (enter(&admission).await.unwrap(), enter(&admission).await.unwrap());
     assert_eq!(admission.active(), 2);
@@ -38,7 +38,7 @@ async fn queued_request_times_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_queue_turns_away_at_once() {
+async fn full_queue_rejects_immediately() {
     let admission = admission(1, 3);
     let _held = enter(&admission).await.unwrap();
     let mut waiting = JoinSet::new();
@@ -98,7 +98,7 @@ async fn batch_requests_leave_fifth_of_slots_free() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_has_its_share() {
+async fn tenant_share_is_bounded() {
     let admission = admission(9, 4);
     let enter = async |tenant: &str| {
         let tenant: Arc<str> = tenant.into();

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_keeps_to_its_models() {
+    fn client_is_limited_to_its_models() {
         let client = client(Some(&["gpt-5", "fake/*"]));
         assert!(client.check_model("GPT-5", || &[]).is_ok());
         assert!(client.check_model("fake/echo", || &[]).is_ok());

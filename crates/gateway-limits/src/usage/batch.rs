@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_counts_once() {
+    fn usage_record_is_counted_once() {
         check("+1 -1 -1|-1", &["=1", ""]);
         check("+1|-1 -1|-1", &["+r-1", "-r-1", ""]);
     }

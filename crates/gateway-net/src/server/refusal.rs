@@ -44,7 +44,7 @@ pub(super) async fn refuse(mut socket: TcpStream) {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_reply_is_whole() {
+    fn refusal_is_a_complete_response() {
         let (head, body) = super::REPLY.split_once("\r\n\r\n").unwrap();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
         assert_eq!(length, Some(body.len().to_string().as_str()));

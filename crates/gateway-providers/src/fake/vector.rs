@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_text_has_the_same_vector() {
+    fn equal_texts_have_equal_vectors() {
         let made = vectors_of(&["a", "b", "a"], None).unwrap();
         assert_eq!(made[0], made[2]);
         assert_ne!(made[0], made[1]);

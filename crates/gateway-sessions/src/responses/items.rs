@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_there_stays() {
+    fn existing_item_id_is_preserved() {
         let items = of_input(
             &Json::of(&json!([{ "id": "x", "role": "user", "content": "" }])),
             &mut IdGenerator::new(1),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_nothing_is_not_asked_again() {
+    fn empty_message_is_not_replayed() {
         check_output(&json!({ "type": "message", "content": [] }), None);
         let said =
             json!({ "type": "message", "content": [{ "type": "output_text", "text": "a" }] });

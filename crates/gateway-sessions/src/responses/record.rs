@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_read_as_it_was_written() {
+    fn record_round_trips() {
         let mut record = Record::new("lab", true);
         record.previous = Some("resp_a".to_owned());
         record.input = vec![Json::parse(r#"{"n":1e2}"#).unwrap()];

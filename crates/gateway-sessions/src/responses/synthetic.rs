@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_nothing_ends_too() {
+    fn empty_response_has_final_event() {
         check("failed", &json!([]), "failed");
         for odd in [
             "null",

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_is_made_without_its_caller() {
+async fn background_response_completes_without_caller() {
     let bench = Bench::new().await;
     for model in ["chat/say", "native/say"] {
         let queued = bench.create(model, json!({ "background": true })).await;
@@ -25,7 +25,7 @@ async fn an_answer_is_made_without_its_caller() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_in_the_background_can_be_followed_at_once() {
+async fn background_response_can_be_followed_from_start() {
     let bench = Bench::new().await;
     let told = bench.stream("chat/say", json!({ "background": true })).await;
     assert_eq!(bench.get(id(&last(&told))).await.1, last(&told));
@@ -42,7 +42,7 @@ async fn failed_background_response_is_stored_as_failed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_in_the_background_is_cancelled() {
+async fn background_response_is_cancelled() {
     let bench = Bench::new().await;
     let queued = bench.create("chat/stall", json!({ "background": true })).await;
     let path = format!("/v1/responses/{}/cancel", id(&queued));
@@ -59,7 +59,7 @@ async fn an_answer_in_the_background_is_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_deleted_is_not_made_further() {
+async fn deleted_background_response_stops() {
     let bench = Bench::new().await;
     let queued = bench.create("chat/stall", json!({ "background": true })).await;
     bench.until(id(&queued), "in_progress").await;
@@ -70,7 +70,7 @@ async fn an_answer_that_is_deleted_is_not_made_further() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_are_only_so_many_places_in_the_background() {
+async fn background_responses_are_bounded() {
     let bench = Bench::new().await;
     let background = json!({ "background": true });
     bench.create("chat/stall", background.clone()).await;

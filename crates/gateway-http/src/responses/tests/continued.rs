@@ -20,7 +20,7 @@ async fn check_chain(models: &[&str], expected: &[&str]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_is_continued() {
+async fn stored_response_is_continued() {
     let three = ["User:hi", "Assistant:said 1", "User:more", "Assistant:said 2", "User:more"];
     check_chain(&["chat/say", "chat/say"], &three[..3]).await;
     check_chain(&["chat/say", "chat/say", "chat/say"], &three).await;
@@ -30,7 +30,7 @@ async fn an_answer_is_continued() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_answer_is_not_continued() {
+async fn unknown_response_is_not_continued() {
     let bench = Bench::new().await;
     for previous in ["resp_none", "nonsense", ""] {
         let (status, error) =

@@ -85,7 +85,7 @@ async fn items_keep_their_names() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_conversation_may_begin_with_something() {
+async fn conversation_is_created_with_items() {
     let bench = Bench::new().await;
     let item = |text: &str| json!({ "role": "user", "content": text });
     let wish = json!({ "items": [item("first")], "metadata": { "topic": "x" } });
@@ -115,7 +115,7 @@ async fn partial_response_of_disconnected_caller_is_in_conversation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_in_a_conversation_is_continued_from_there() {
+async fn response_in_conversation_is_continued() {
     let bench = Bench::new().await;
     let name = bench.begin(Value::Null).await;
     let ask = json!({ "conversation": name });
@@ -204,7 +204,7 @@ async fn full_conversation_is_refused_before_upstream_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_is_down_has_no_conversations() {
+async fn conversations_need_the_store() {
     let bench = Bench::over(Some(Arc::new(Down))).await;
     assert_eq!(bench.post("chat/say", json!({ "conversation": "conv_1" })).await.0, 503);
     assert_eq!(bench.post("native/say", json!({ "conversation": "conv_1" })).await.0, 200);
@@ -219,7 +219,7 @@ fn user(text: &str) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_may_be_named_instead_of_said_again() {
+async fn item_reference_replaces_item() {
     let bench = Bench::new().await;
     let first = bench.create("chat/say", Value::Null).await;
     let items = bench.get(&format!("{}/input_items", id(&first))).await.1;

@@ -20,7 +20,7 @@ async fn check_kept(model: &str, streamed: bool) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_can_be_asked_for_again() {
+async fn stored_response_is_retrieved() {
     for model in ["chat/say", "native/say"] {
         check_kept(model, false).await;
         check_kept(model, true).await;
@@ -28,7 +28,7 @@ async fn an_answer_can_be_asked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_bytes_of_a_native_upstream_pass_untouched() {
+async fn native_response_bytes_are_unchanged() {
     let bench = Bench::new().await;
     let answer = bench.create("native/say", json!({ "previous_response_id": "resp_theirs" })).await;
     assert_eq!(id(&answer), "resp_up1");
@@ -38,7 +38,7 @@ async fn the_bytes_of_a_native_upstream_pass_untouched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_name_of_an_answer_is_our_own_where_the_upstream_keeps_none() {
+async fn gateway_issues_id_if_upstream_stores_none() {
     let bench = Bench::new().await;
     assert_ne!(id(&bench.create("chat/say", Value::Null).await), "resp_no1");
     assert_ne!(id(&last(&bench.stream("chat/say", Value::Null).await)), "resp_no2");
@@ -56,7 +56,7 @@ async fn response_with_store_false_is_not_stored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_answers_of_others_are_not_there() {
+async fn response_of_other_tenant_is_not_found() {
     let bench = Bench::new().await;
     let answer = bench.create("chat/say", Value::Null).await;
     let id = id(&answer);
@@ -85,7 +85,7 @@ async fn the_answers_of_others_are_not_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_answer_is_gone() {
+async fn deleted_response_is_not_found() {
     let bench = Bench::new().await;
     let answer = bench.create("chat/say", Value::Null).await;
     let path = format!("/v1/responses/{}", id(&answer));

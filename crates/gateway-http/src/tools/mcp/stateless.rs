@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_say_what_the_body_says() {
+    fn stateless_headers_must_match_body() {
         let params = format!(r#"{{{META},"name":"look"}}"#);
         check_call(&params, &[("mcp-name", "look")], 0);
         check_call(&params, &[("mcp-name", "=?base64?bG9vaw==?=")], 0);

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_text_and_structure() {
+    fn mcp_result_has_text_and_structured_content() {
         check(
             r#"{"name":"echo","arguments":{"a": 1}}"#,
             r#"{"content":[{"type":"text","text":"{\"a\":1}"}],"structuredContent":{"a": 1},"isError":false}"#,
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_a_tool_is_a_result() {
+    fn mcp_tool_failure_is_a_result() {
         check(
             r#"{"name":"echo"}"#,
             r#"{"content":[{"type":"text","text":"{\"error\":\"slow\",\"error_code\":\"timeout\"}"}],"isError":true}"#,

@@ -83,7 +83,7 @@ fn body_of_chunks_keeps_the_connection() {
 }
 
 #[test]
-fn malformed_chunk_ends_the_body_after_what_came_before() {
+fn malformed_chunk_fails_after_earlier_chunks() {
     let chunked = head("transfer-encoding: chunked\r\n");
     for (bad, error) in [
         ("x\r\n", "ChunkSize"),

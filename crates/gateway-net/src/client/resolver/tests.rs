@@ -56,7 +56,7 @@ async fn find(names: &CachingResolver) -> (Option<u8>, Duration) {
 const AT_ONCE: Duration = Duration::ZERO;
 
 #[tokio::test(start_paused = true)]
-async fn an_address_that_changes_is_followed() {
+async fn changed_address_is_used() {
     let (names, _) = resolver(&[Say(1), Say(2), Say(2)]);
     for expected in [1, 2, 2] {
         assert_eq!(find(&names).await, (Some(expected), AT_ONCE));
@@ -124,7 +124,7 @@ async fn names_are_forgotten() {
 }
 
 #[tokio::test]
-async fn the_system_knows_the_machine_itself() {
+async fn system_resolver_finds_localhost() {
     let names = CachingResolver::system(Duration::from_secs(20));
     let found = names.resolve("localhost").await.unwrap();
     assert!(found.iter().all(|it| it.ip().is_loopback()) && !found.is_empty(), "{found:?}");

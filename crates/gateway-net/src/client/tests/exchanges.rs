@@ -172,7 +172,7 @@ async fn response_that_is_not_http_is_refused() {
 }
 
 #[tokio::test]
-async fn request_head_holds_what_it_must() {
+async fn request_head_has_required_fields() {
     let server = Server::start(vec![vec![Head, Body(5), say(OK), Head, say(OK), Hold]]).await;
     let client = client();
     let headers = [("x-b", "fixed"), ("x-secret", "s"), ("content-length", "7")];
@@ -230,7 +230,7 @@ async fn check_large(script: &[Step], expected: &str) {
 }
 
 #[tokio::test]
-async fn many_chunks_of_one_read_come_at_once() {
+async fn chunks_of_one_read_are_returned_together() {
     let chunks = "3\r\nabc\r\n".repeat(100);
     let text = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
     let server = Server::start(vec![vec![Head, say(text), Hold]]).await;

@@ -179,7 +179,7 @@ async fn connections(kept: Duration) -> usize {
 }
 
 #[tokio::test]
-async fn a_connection_is_used_again_for_some_time() {
+async fn idle_connection_is_reused_until_timeout() {
     assert_eq!(connections(Duration::from_mins(1)).await, 1);
     assert_eq!(connections(Duration::from_millis(1)).await, 2);
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn an_answer_takes_its_time() {
+async fn slow_response_is_not_cut() {
     let everything = ConnectionLimits {
         first_byte: SHORT,
         head: SHORT,
@@ -35,7 +35,7 @@ async fn unread_response_hits_write_timeout() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_taken_slowly_goes_on() {
+async fn slow_reader_gets_whole_response() {
     let gateway = Gateway::start(ConnectionLimits { write: 2 * SHORT, ..PATIENT });
     let mut socket = gateway.connect().await;
     socket.write_all(b"GET /endless HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();

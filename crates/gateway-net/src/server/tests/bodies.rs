@@ -5,14 +5,14 @@ use super::*;
 const POST: &str = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\n";
 
 #[tokio::test]
-async fn a_body_must_come() {
+async fn missing_body_times_out() {
     let limits = ConnectionLimits { body: SHORT, linger: SHORT, ..PATIENT };
     check(limits, &[POST], "400 request_timeout").await;
     check(limits, &[POST, "a", "b", "c", "d", "e"], "400 request_timeout").await;
 }
 
 #[tokio::test]
-async fn a_body_must_come_at_some_rate() {
+async fn slow_body_times_out() {
     let slow = ConnectionLimits { body_grace: SHORT, body_rate: 1000, linger: SHORT, ..PATIENT };
     check(slow, &[POST, "a", "b", "c", "d"], "400 request_timeout").await;
     // Slow, but on time.
@@ -21,7 +21,7 @@ async fn a_body_must_come_at_some_rate() {
 }
 
 #[tokio::test]
-async fn a_broken_body_is_not_half_a_body() {
+async fn broken_body_is_an_error() {
     let post = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
     let limits = ConnectionLimits { linger: SHORT, ..PATIENT };
     for broken in ["x\r\n", "3\r\nabcdef\r\n", "-1\r\n", "fffffffffffffffff\r\n"] {
@@ -30,7 +30,7 @@ async fn a_broken_body_is_not_half_a_body() {
 }
 
 #[tokio::test]
-async fn an_early_answer_is_not_lost_with_the_body() {
+async fn early_response_survives_unread_body() {
     let gateway = Gateway::start(PATIENT);
     let mut socket = gateway.connect().await;
     let head = "POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n";
@@ -45,7 +45,7 @@ async fn an_early_answer_is_not_lost_with_the_body() {
 }
 
 #[tokio::test]
-async fn the_rest_of_a_body_is_not_waited_for() {
+async fn unread_body_is_not_waited_for() {
     let head = "POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n";
     check(
         ConnectionLimits { linger: SHORT, ..PATIENT },

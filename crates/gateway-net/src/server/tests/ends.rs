@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn an_old_connection_says_that_it_ends() {
+async fn old_connection_announces_close() {
     let gateway = Gateway::start(ConnectionLimits { age: Duration::ZERO, ..PATIENT });
     let mut socket = gateway.connect().await;
     socket.write_all(GET.as_bytes()).await.unwrap();

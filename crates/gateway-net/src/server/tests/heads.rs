@@ -16,7 +16,7 @@ async fn half_a_head_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_shared_connection_without_a_request_is_not_waited_for() {
+async fn http2_connection_without_request_times_out() {
     let gateway = Gateway::start(ConnectionLimits { head: SHORT, ..PATIENT });
     let mut socket = gateway.connect().await;
     socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
@@ -24,7 +24,7 @@ async fn a_shared_connection_without_a_request_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_dripping_head_has_the_same_time_as_any() {
+async fn dripping_head_times_out() {
     let drip: Vec<_> = GET.split_inclusive('\n').collect();
     let more = ["GET / HTTP/1.1\r\n", "a: 1\r\n", "b: 1\r\n", "c: 1\r\n", "d: 1\r\n", "e: 1\r\n"];
     check(ConnectionLimits { head: SHORT, ..PATIENT }, &more, "").await;
@@ -38,7 +38,7 @@ async fn idle_connection_is_closed_after_timeout() {
 }
 
 #[tokio::test]
-async fn half_a_second_head_is_not_waited_for_either() {
+async fn incomplete_second_head_times_out() {
     let gateway = Gateway::start(ConnectionLimits { head: SHORT, ..PATIENT });
     let mut socket = gateway.connect().await;
     socket.write_all(GET.as_bytes()).await.unwrap();

@@ -28,7 +28,7 @@ async fn unread_http2_response_hits_write_timeout() {
 }
 
 #[tokio::test]
-async fn a_shared_connection_lives_while_answers_come_and_then_is_idle() {
+async fn http2_connection_is_idle_after_responses() {
     let everything =
         ConnectionLimits { first_byte: SHORT, head: SHORT, idle: SHORT, write: SHORT, ..PATIENT };
     let gateway = Gateway::start(everything);

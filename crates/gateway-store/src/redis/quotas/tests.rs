@@ -152,7 +152,7 @@ fn tries() -> u32 {
 }
 
 #[test]
-fn script_decides_as_the_function_does() {
+fn lua_script_matches_rust_function() {
     let runtime = Runtime::new().unwrap();
     let (server, client) = runtime.block_on(Server::start());
     let number = std::cell::Cell::new(0_u32);
