@@ -121,17 +121,18 @@ async fn retrying_callers_do_not_amplify_load() {
     }
 }
 
-/// A single caller at a time never uses up the budget: each of its requests has all its attempts.
+/// Up to five retries per second never use up the budget: each request has all its attempts.
 #[tokio::test]
 async fn quiet_gateway_retries_every_request() {
     let upstream = Upstream::start().await;
     let gateway = without_breakers().provider("lab", &upstream.url()).start().await;
-    for number in 1..=20 {
+    for number in 1..=12 {
         upstream.next(refusal(503));
         upstream.next(refusal(503));
         upstream.next(Script::json(200, openai::whole("Hello.")));
         assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "200", "request {number}");
         assert_eq!(upstream.exchanges().len(), 3 * number);
+        time::sleep(Duration::from_millis(250)).await;
     }
 }
 

@@ -5,8 +5,8 @@
 //!
 //! - a tenth of the calls, so that a busy gateway adds at most a tenth to the load of a provider
 //!   that fails;
-//! - [`FLOOR`] retries per second, so that a quiet gateway always retries: what it adds is small,
-//!   however large its share.
+//! - [`FLOOR`] retries per second, so that a quiet gateway always retries: the load that it adds is
+//!   small, however large its share.
 //!
 //! Retries by callers are calls like any other: they earn their share, and are not limited here.
 
