@@ -1,6 +1,6 @@
 //! Bodies: of requests, which must keep coming, and of responses, whose end is noticed.
 
-use super::{activity::ConnectionActivity, limits::ConnectionLimits};
+use super::{activity::ConnectionActivity, limits::ConnectionLimits, self_wake::read_part};
 use bytes::Bytes;
 use gateway_core::{ErrorKind, GatewayError};
 use http_body::{Body, Frame, SizeHint};
@@ -93,7 +93,11 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, GatewayError>>> {
-        match Pin::new(&mut self.inner).poll_frame(cx) {
+        let polled = read_part(|| {
+            let polled = Pin::new(&mut self.inner).poll_frame(cx);
+            (polled, self.inner.is_end_stream())
+        });
+        match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 self.received += u64::try_from(length).unwrap_or(u64::MAX);

@@ -2,7 +2,8 @@
 
 use super::{
     activity::ConnectionActivity, body::RequestBody, limits::ConnectionLimits,
-    service::TrackedService, socket::Socket, stream_deadline::StreamWithDeadline, tls::ServerTls,
+    self_wake::SelfWakingPoll, service::TrackedService, socket::Socket,
+    stream_deadline::StreamWithDeadline, tls::ServerTls,
 };
 use bytes::Bytes;
 use gateway_core::BoxError;
@@ -13,7 +14,12 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -126,14 +132,15 @@ impl ConnectionContext {
             old_at,
         };
         let mut connection = pin!(http.serve_connection_with_upgrades(io, service));
+        let waking = SelfWakingPoll::new();
         let result = tokio::select! {
             biased;
-            result = connection.as_mut() => result,
+            result = poll_fn(|cx| waking.poll(connection.as_mut(), cx)) => result,
             () = closing.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     biased;
-                    result = connection.as_mut() => result,
+                    result = poll_fn(|cx| waking.poll(connection.as_mut(), cx)) => result,
                     () = self.over.cancelled() => return,
                 }
             }

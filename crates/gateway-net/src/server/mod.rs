@@ -13,6 +13,7 @@ mod head_rejection;
 mod health;
 mod limits;
 mod refusal;
+mod self_wake;
 mod service;
 mod socket;
 mod stream_deadline;

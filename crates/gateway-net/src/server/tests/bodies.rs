@@ -1,6 +1,8 @@
 //! Slow, broken and unread request bodies.
 
 use super::*;
+use crate::server::connection::ConnectionContext;
+use tokio_util::task::TaskTracker;
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\n";
 
@@ -53,4 +55,42 @@ async fn unread_body_is_not_waited_for() {
         "413 early",
     )
     .await;
+}
+
+/// Counts how often the task of a connection is woken.
+#[derive(Default)]
+struct CountedWakes(AtomicUsize);
+
+impl Wake for CountedWakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn read_body_does_not_wake_its_own_connection() {
+    let shutdown = ListenerShutdown::default();
+    let context = ConnectionContext {
+        limits: PATIENT,
+        tasks: TaskTracker::new(),
+        closing: shutdown.closing,
+        over: shutdown.over,
+    };
+    let (mut caller, socket) = tokio::io::duplex(64 << 10);
+    let http = Arc::new(context.http());
+    let service = service_fn(|request| answer(request, Arc::default()));
+    let mut connection = std::pin::pin!(context.serve(http, socket, service, 0));
+    let wakes = Arc::<CountedWakes>::default();
+    let task = Waker::from(Arc::clone(&wakes));
+    // Each part comes at once, and wakes the connection once, if it waits.
+    let parts = [(&*format!("{POST}abcdef"), 0), (&*format!("{POST}ab"), 1), ("cdef", 2)];
+    for (part, woken) in parts {
+        caller.write_all(part.as_bytes()).await.unwrap();
+        let mut cx = Context::from_waker(&task);
+        assert!(connection.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(wakes.0.load(Ordering::Relaxed), woken, "after {part}");
+        if part.ends_with("def") {
+            one_answer(&mut caller, "read 6").await;
+        }
+    }
 }

@@ -17,10 +17,10 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Wake, Waker},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::JoinHandle,
     time::{Instant, sleep, timeout},
@@ -138,7 +138,7 @@ async fn heard(socket: &mut TcpStream) -> (String, bool) {
 }
 
 /// Reads one response with a known body.
-async fn one_answer(socket: &mut TcpStream, body: &str) -> String {
+async fn one_answer(socket: &mut (impl AsyncRead + Unpin), body: &str) -> String {
     let mut bytes = Vec::new();
     let read = async {
         while !bytes.ends_with(body.as_bytes()) {
