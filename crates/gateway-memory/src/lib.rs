@@ -12,6 +12,8 @@ mod idle;
 mod linux;
 #[cfg(target_os = "linux")]
 mod mappings;
+#[cfg(feature = "mimalloc")]
+mod thread_cache;
 
 #[cfg(feature = "mimalloc")]
 pub use self::allocator::MimallocAllocator;
