@@ -8,7 +8,7 @@
 //!
 //! Programs send no `Origin`, and name the host that they were given.
 
-use crate::cors::Cors;
+use crate::{cors::Cors, names};
 use gateway_core::{ErrorKind, GatewayError, Result};
 use http::{
     HeaderMap, HeaderValue, Method, Request,
@@ -126,7 +126,7 @@ fn is_cross_site_write<B>(request: &Request<B>) -> bool {
 
 /// Whether a browser says that the request comes from another site's page.
 fn is_cross_site(headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let site = headers.get(names::FETCH_SITE).map(HeaderValue::as_bytes);
     matches!(site, Some(b"cross-site" | b"same-site"))
 }
 

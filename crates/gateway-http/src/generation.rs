@@ -81,6 +81,6 @@ pub(crate) fn written(response: EngineResponse) -> Response<reply::Body> {
         ResponseBody::Passing { length, pieces } => reply::passing(length, pieces),
         ResponseBody::Events(events) => reply::event_stream(events),
     };
-    headers::facts::write(&facts, reply.headers_mut());
+    headers::facts::write_first(&facts, reply.headers_mut());
     reply
 }

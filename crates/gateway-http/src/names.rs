@@ -23,6 +23,8 @@ pub(crate) const CMS_ORIGIN: HeaderName = HeaderName::from_static("x-cms-origin"
 pub(crate) const COMPAT: HeaderName = HeaderName::from_static("x-gateway-compat");
 /// Requests `x-gateway-decision` in the reply.
 pub(crate) const EXPLAIN: HeaderName = HeaderName::from_static("x-gateway-explain");
+/// Names how far the page that asks is from the gateway, set by browsers.
+pub(crate) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Carries the caller's address, set by proxies.
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Carries the idempotency key.

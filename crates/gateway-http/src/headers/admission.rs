@@ -6,19 +6,17 @@ use gateway_limits::{Admission, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
-/// Writes the memory and load headers.
+/// Adds the memory and load headers to a reply, which has none of them.
 pub(crate) fn write_headers(admission: &Admission, headers: &mut HeaderMap) {
     if admission.max_concurrent().is_none() {
         return;
     }
     let level = admission.pressure.level().as_str();
     if let Ok(used) = HeaderValue::from_maybe_shared(admission.pressure.used_text()) {
-        headers.insert(names::MEMORY_RSS_MB, used);
+        headers.append(names::MEMORY_RSS_MB, used);
     }
-    headers.insert(names::MEMORY_PRESSURE, HeaderValue::from_static(level));
-    if let Ok(active) = HeaderValue::from_str(itoa::Buffer::new().format(admission.active())) {
-        headers.insert(names::ACTIVE_REQUESTS, active);
-    }
+    headers.append(names::MEMORY_PRESSURE, HeaderValue::from_static(level));
+    headers.append(names::ACTIVE_REQUESTS, HeaderValue::from(admission.active()));
 }
 
 /// Adds the members that the platform's services read to the body of a rejection.

@@ -35,6 +35,19 @@ impl HeaderBatch {
 
     /// Inserts all of them into `headers`.
     pub(crate) fn insert_into(self, headers: &mut HeaderMap) {
+        self.each(|name, value| {
+            headers.insert(name, value);
+        });
+    }
+
+    /// Appends all of them to `headers`, which have none of their names: half the work of inserting.
+    pub(crate) fn append_to(self, headers: &mut HeaderMap) {
+        self.each(|name, value| {
+            headers.append(name, value);
+        });
+    }
+
+    fn each(self, mut add: impl FnMut(HeaderName, HeaderValue)) {
         if self.ends.is_empty() {
             return;
         }
@@ -42,7 +55,7 @@ impl HeaderBatch {
         let mut start = 0;
         for (name, end) in self.ends {
             if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(start..end)) {
-                headers.insert(name, value);
+                add(name, value);
             }
             start = end;
         }
@@ -61,7 +74,7 @@ mod tests {
         batch.text(HeaderName::from_static("x-c"), "a\nb");
         batch.write(HeaderName::from_static("x-d"), |out| out.extend_from_slice(b"end"));
         let mut headers = HeaderMap::new();
-        batch.insert_into(&mut headers);
+        batch.append_to(&mut headers);
         assert_eq!(
             (&headers["x-a"], &headers["x-b"], &headers["x-d"]),
             (&"17".parse().unwrap(), &"".parse().unwrap(), &"end".parse().unwrap())

@@ -10,8 +10,20 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::json;
 
-/// Adds the headers of `facts`.
+/// Adds the headers of `facts` to a reply that may have some of them.
 pub(crate) fn write(facts: &ResponseFacts, headers: &mut HeaderMap) {
+    usual(facts).insert_into(headers);
+    write_rare(facts, headers);
+}
+
+/// Adds the headers of `facts` to a new reply, which has none of them.
+pub(crate) fn write_first(facts: &ResponseFacts, headers: &mut HeaderMap) {
+    usual(facts).append_to(headers);
+    write_rare(facts, headers);
+}
+
+/// Returns the headers that most replies get.
+fn usual(facts: &ResponseFacts) -> HeaderBatch {
     let mut batch = HeaderBatch::new();
     rate_limit::write_headers(&facts.rate_limits, &mut batch);
     if facts.usage_is_estimated {
@@ -23,7 +35,11 @@ pub(crate) fn write(facts: &ResponseFacts, headers: &mut HeaderMap) {
     if let Some(meta) = &facts.meta {
         add_meta(meta, &mut batch);
     }
-    batch.insert_into(headers);
+    batch
+}
+
+/// Adds the headers that few replies get.
+fn write_rare(facts: &ResponseFacts, headers: &mut HeaderMap) {
     write_session(&facts.session, headers);
     write_not_stored(facts, headers);
     if let Some(fit) = facts.context_fit {
