@@ -85,7 +85,8 @@ pub(crate) async fn whole(
         None => charged(context, dialect.write_whole(response, reply)),
     };
     let CommitResult { body, not_stored } = match recorder {
-        Some(recorder) => recorder.whole(body).await,
+        // Boxed, so that it takes no room in the future of a response that is not recorded.
+        Some(recorder) => Box::pin(recorder.whole(body)).await,
         None => body.into(),
     };
     context.facts.not_stored = not_stored;

@@ -33,7 +33,8 @@ pub(crate) async fn check(api: &Api, response: UpstreamResponse) -> Result<Upstr
         .with_upstream_status(status.as_u16()));
     }
     if !status.is_success() {
-        return Err(refusal(api, response).await);
+        // Boxed, so that it takes no room in the future of a call that is served.
+        return Err(Box::pin(refusal(api, response)).await);
     }
     if status == StatusCode::NO_CONTENT {
         return Err(unreadable("a response without content"));

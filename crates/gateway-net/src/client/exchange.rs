@@ -129,9 +129,11 @@ impl HttpClient {
         let host = template.host();
         let attempt = WriteAttempt::First;
         let mut request = OutgoingRequest { template, body, on_write, attempt };
+        // What is boxed is rare, or large: it takes no room in the future of a request that goes over
+        // a connection that is there.
         if let Some(sender) = host.http2() {
             on_write(attempt);
-            match send_http2(sender, template, extra.clone(), body).await {
+            match Box::pin(send_http2(sender, template, extra.clone(), body)).await {
                 Err(Http2Failure::NotSent) => {}
                 Err(Http2Failure::Failed(error)) => return Err(error),
                 Ok(response) => return Ok(response),
@@ -142,6 +144,16 @@ impl HttpClient {
                 response => return response.map_err(Into::into),
             }
         }
+        Box::pin(self.send_on_new_connection(request, extra)).await
+    }
+
+    async fn send_on_new_connection<'a>(
+        &self,
+        request: OutgoingRequest<'_>,
+        extra: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    ) -> Result<UpstreamResponse, ExchangeError> {
+        let OutgoingRequest { template, body, on_write, attempt } = request;
+        let host = template.host();
         match self.0.connector.connect(&host.origin).await? {
             NewConnection::Http1(stream) => {
                 self.send_http1(stream, request, extra).await.map_err(Into::into)
@@ -149,7 +161,7 @@ impl HttpClient {
             NewConnection::Http2(stream) => {
                 let sender = Http2Sender::handshake(stream).await?;
                 host.share(sender.clone());
-                on_write(request.attempt);
+                on_write(attempt);
                 send_http2(sender, template, extra, body).await.map_err(|failure| match failure {
                     Http2Failure::NotSent => ExchangeError::Closed(None),
                     Http2Failure::Failed(error) => error,
