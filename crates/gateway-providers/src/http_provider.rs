@@ -88,7 +88,9 @@ impl Provider for HttpProvider {
             result => return result,
         };
         match self.refusals.learn(&self.id, &call.target.model, &error) {
-            Some(_) => self.attempt(&call).await,
+            // Boxed, like what follows a refusal below: it takes no room in the future of a call that
+            // is not refused.
+            Some(_) => Box::pin(self.attempt(&call)).await,
             None => Err(error),
         }
     }
@@ -137,7 +139,7 @@ impl HttpProvider {
         let carries_seals = prepared.carries_seals;
         let mut answer = self.ask(prepared, owner).await;
         if carries_seals && answer.as_ref().err().is_some_and(seals::is_refusal) {
-            answer = self.ask_without_seals(call, owner).await;
+            answer = Box::pin(self.ask_without_seals(call, owner)).await;
         }
         answer.map_err(|error| match error.meta() {
             Some(_) => error,
@@ -307,11 +309,16 @@ impl HttpProvider {
 
     /// Returns the metadata of a single attempt at this provider.
     pub(crate) fn meta(&self, model: &Arc<str>) -> ResponseMeta {
+        // Every field is named: the empty texts of a default are shared by all threads, and counted.
         ResponseMeta {
             provider: Arc::clone(&self.id),
             model: Arc::clone(model),
+            upstream_request_id: None,
+            dropped: DroppedParams::default(),
             attempts: 1,
-            ..ResponseMeta::default()
+            card: None,
+            attempts_log: Vec::new(),
+            cache: None,
         }
     }
 

@@ -70,23 +70,40 @@ impl AttemptLog {
     }
 }
 
-/// The metadata of a response that has started, for the error if it breaks off.
+/// The metadata of a response that has started, for the error if it breaks off; nothing before.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct StartedResponse(ResponseMeta);
+pub(crate) struct StartedResponse(Option<StartedMeta>);
+
+#[derive(Clone, Debug)]
+struct StartedMeta {
+    provider: Arc<str>,
+    model: Arc<str>,
+    attempts: u32,
+    attempts_log: Vec<Attempt>,
+}
 
 impl StartedResponse {
     pub(crate) fn of(meta: &ResponseMeta) -> Self {
-        Self(ResponseMeta {
+        Self(Some(StartedMeta {
             provider: Arc::clone(&meta.provider),
             model: Arc::clone(&meta.model),
             attempts: meta.attempts,
             attempts_log: meta.attempts_log.clone(),
-            ..ResponseMeta::default()
-        })
+        }))
     }
 
     /// Attaches the metadata to an error that has none.
     pub(crate) fn attribute(&self, error: GatewayError) -> GatewayError {
-        if error.meta().is_some() { error } else { error.with_meta(self.0.clone()) }
+        if error.meta().is_some() {
+            return error;
+        }
+        error.with_meta(self.0.clone().map(Into::into).unwrap_or_default())
+    }
+}
+
+impl From<StartedMeta> for ResponseMeta {
+    fn from(started: StartedMeta) -> Self {
+        let StartedMeta { provider, model, attempts, attempts_log } = started;
+        Self { provider, model, attempts, attempts_log, ..Self::default() }
     }
 }
