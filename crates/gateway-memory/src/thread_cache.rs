@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     #[expect(unsafe_code, reason = "blocks come from mimalloc")]
-    fn blocks_are_kept_up_to_the_limit_and_the_last_is_taken_first() {
+    fn kept_blocks_are_taken_in_reverse_order() {
         let class = SizeClass::of(100, 8).unwrap();
         let cache = ThreadCache::new();
         assert!(cache.pop(class).is_null());
