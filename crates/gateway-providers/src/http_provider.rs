@@ -314,11 +314,13 @@ impl HttpProvider {
             provider: Arc::clone(&self.id),
             model: Arc::clone(model),
             upstream_request_id: None,
+            relayed_headers: None,
             dropped: DroppedParams::default(),
             attempts: 1,
             card: None,
             attempts_log: Vec::new(),
             cache: None,
+            passthrough: None,
         }
     }
 
