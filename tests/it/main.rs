@@ -23,6 +23,7 @@ mod conversations;
 mod crashes;
 mod cuts;
 mod draining;
+mod embeddings;
 mod examples;
 mod explain;
 mod fidelity;

@@ -12,7 +12,7 @@ use gateway_wire::{
     OutboundDialect,
     chat::{ChatOutbound, Quirks},
     completions::CompletionsOutbound,
-    embeddings::{EmbeddingDialect, OpenAiEmbeddings, SignedByteEmbeddings},
+    embeddings::{EmbeddingDialect, OpenAiEmbeddings},
     gemini::{self, GeminiOutbound},
     messages::MessagesOutbound,
     responses::ResponsesOutbound,
@@ -66,12 +66,7 @@ pub(crate) fn openai(settings: Settings, quirks: Quirks) -> Result<Arc<dyn Provi
     } else {
         vec![chat]
     };
-    let is_quantized = configured_quirks(&settings, quirks)?.name == Quirks::PERPLEXITY.name;
-    let embedder = if is_quantized {
-        embeddings(&settings, "/embeddings", SignedByteEmbeddings)?
-    } else {
-        embeddings(&settings, "/embeddings", OpenAiEmbeddings)?
-    };
+    let embedder = embeddings(&settings, quirks)?;
     let completions = completions(&settings, quirks)?;
     http_provider(
         settings,
@@ -174,8 +169,14 @@ pub(crate) fn fixed(
     Ok(Api { upstream: Arc::new(upstream), endpoint: Endpoint::fixed(address(settings, path)?) })
 }
 
+/// OpenAI's embeddings under `base_url`.
+pub(crate) fn embeddings(settings: &Settings, quirks: Quirks) -> Result<Embeddings> {
+    let quirks = configured_quirks(settings, quirks)?;
+    vectors(settings, "/embeddings", OpenAiEmbeddings { quirks })
+}
+
 /// Vectors made at one address: `path` under the base URL.
-pub(crate) fn embeddings(
+pub(crate) fn vectors(
     settings: &Settings,
     path: &str,
     wire: impl EmbeddingDialect + 'static,

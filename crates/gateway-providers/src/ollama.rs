@@ -14,7 +14,7 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     build: |settings| {
         let upstream =
             OllamaOutbound { num_ctx: settings.context_window, ..OllamaOutbound::default() };
-        let embedder = compatible::embeddings(&settings, "/api/embed", upstream.clone())?;
+        let embedder = compatible::vectors(&settings, "/api/embed", upstream.clone())?;
         let api = compatible::fixed(&settings, "/api/chat", upstream)?;
         let services = Services { embedder: Some(embedder), ..Services::default() };
         compatible::http_provider(settings, Auth::Bearer, vec![api], services)

@@ -2,7 +2,7 @@
 
 use crate::{Auth, Credential, Descriptor, compatible, services::Services};
 use gateway_core::Dialect;
-use gateway_wire::{chat::Quirks, embeddings::OpenAiEmbeddings};
+use gateway_wire::chat::Quirks;
 
 pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     id: "openai",
@@ -15,7 +15,7 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     build: |settings| {
         let chat = compatible::chat(&settings, Quirks::OPENAI)?;
         let responses = compatible::responses(&settings)?;
-        let embedder = compatible::embeddings(&settings, "/embeddings", OpenAiEmbeddings)?;
+        let embedder = compatible::embeddings(&settings, Quirks::OPENAI)?;
         let services = Services {
             embedder: Some(embedder),
             completions: Some(compatible::completions(&settings, Quirks::OPENAI)?),

@@ -8,7 +8,11 @@ use gateway_core::{
     CallMeter, Dialect, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, ProviderRequest,
     ResponseMeta, Result,
 };
-use gateway_wire::{EncodedRequest, TokenCounter, embeddings::EmbeddingDialect, seals::SealFilter};
+use gateway_wire::{
+    EncodedRequest, TokenCounter,
+    embeddings::{EmbeddingDialect, check_lengths},
+    seals::SealFilter,
+};
 
 /// The services of a provider besides responses.
 #[derive(Default)]
@@ -98,7 +102,7 @@ impl Embeddings {
         let meter = call.context.meter_call(&provider.id, &call.target, &body);
         let outbound = OutboundRequest::json(template, body);
         let (headers, body) = provider.exchange(outbound, &call.context, false, &meter).await?;
-        let meta = ResponseMeta {
+        let mut meta = ResponseMeta {
             upstream_request_id: upstream_reply::upstream_request_id(&headers),
             dropped,
             card: call.target.card.clone(),
@@ -106,6 +110,13 @@ impl Embeddings {
         };
         let response = self.wire.read_embeddings(&call.request, &body)?;
         meter.completed(response.usage);
+        if let Err(error) = check_lengths(&call.request, &response.vectors) {
+            // The model's own vectors are shorter: they are what there is, and marked.
+            if call.strict {
+                return Err(error);
+            }
+            meta.dropped.insert("dimensions");
+        }
         Ok(EmbeddingResult { meta, response })
     }
 }

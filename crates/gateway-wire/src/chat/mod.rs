@@ -48,7 +48,9 @@ pub(crate) use self::request_edits::edit_request;
 
 pub use self::{
     outbound::ChatOutbound,
-    quirks::{ChatFeature, Quirks, ReasoningHistory, ReasoningParameter, ResponseHandling},
+    quirks::{
+        ChatFeature, Quirks, ReasoningHistory, ReasoningParameter, ResponseHandling, VectorEncoding,
+    },
 };
 
 use self::stream_writer::ChatStreamWriter;

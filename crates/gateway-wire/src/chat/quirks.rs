@@ -19,6 +19,19 @@ pub struct Quirks {
     pub history: ReasoningHistory,
     /// Some of its statuses of 500 blame the request: trying again does not help.
     pub permanent_failures: bool,
+    /// The name of the parameter that sets the length of vectors.
+    pub dimensions: &'static str,
+    /// The encoding of vectors.
+    pub vectors: VectorEncoding,
+}
+
+/// The encoding in which an upstream returns vectors.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum VectorEncoding {
+    /// Numbers, or base64 of 32-bit floats where that is asked for.
+    Floats,
+    /// Base64 of signed bytes, whatever is asked for.
+    SignedBytes,
 }
 
 /// Something that not every upstream understands.
@@ -129,6 +142,8 @@ impl Quirks {
         thinking: ReasoningParameter::Effort,
         history: ReasoningHistory::Nothing,
         permanent_failures: false,
+        dimensions: "dimensions",
+        vectors: VectorEncoding::Floats,
     };
 
     /// `OpenAI`'s models on Azure.
@@ -216,6 +231,7 @@ impl Quirks {
         name: "mistral",
         knows: &[JsonSchema, ForcedThinking, Images, Audio],
         seed: "random_seed",
+        dimensions: "output_dimension",
         ..Self::COMPATIBLE
     };
 
@@ -240,6 +256,7 @@ impl Quirks {
     pub const PERPLEXITY: Self = Self {
         name: "perplexity",
         knows: &[JsonSchema, ForcedThinking, Images, TopK, UnknownMembers],
+        vectors: VectorEncoding::SignedBytes,
         ..Self::COMPATIBLE
     };
 

@@ -17,9 +17,8 @@ mod tests;
 
 pub(crate) use self::vector::{as_requested, numbers};
 pub use self::{
-    decode_request::read_request,
-    encode_response::write_answer,
-    outbound::{OpenAiEmbeddings, SignedByteEmbeddings},
+    decode_request::read_request, encode_response::write_answer, outbound::OpenAiEmbeddings,
+    vector::check_lengths,
 };
 
 use crate::EncodedRequest;

@@ -1,20 +1,28 @@
 //! The outbound side of OpenAI's embeddings.
 
 use super::{EmbeddingDialect, decode_response, encode_request, vector};
-use crate::EncodedRequest;
+use crate::{
+    EncodedRequest,
+    chat::{Quirks, VectorEncoding},
+};
 use gateway_core::{DroppedParams, EmbeddingFormat, EmbeddingRequest, EmbeddingResponse, Result};
 
-/// OpenAI's `/embeddings`, as an upstream.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OpenAiEmbeddings;
+/// OpenAI's `/embeddings`, as an upstream with deviations.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenAiEmbeddings {
+    /// The deviations of the upstream from `OpenAI`.
+    pub quirks: Quirks,
+}
 
 impl EmbeddingDialect for OpenAiEmbeddings {
     fn embed_request(&self, request: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
-        let format = request.format.map(|format| match format {
-            EmbeddingFormat::Float => "float",
-            EmbeddingFormat::Base64 => "base64",
-        });
-        let body = encode_request::encode(request, model, format);
+        let format = match (self.quirks.vectors, request.format) {
+            (VectorEncoding::SignedBytes, _) => Some("base64_int8"),
+            (VectorEncoding::Floats, Some(EmbeddingFormat::Float)) => Some("float"),
+            (VectorEncoding::Floats, Some(EmbeddingFormat::Base64)) => Some("base64"),
+            (VectorEncoding::Floats, None) => None,
+        };
+        let body = encode_request::encode(request, model, format, self.quirks.dimensions);
         Ok(EncodedRequest::whole(body, DroppedParams::default()))
     }
 
@@ -23,27 +31,15 @@ impl EmbeddingDialect for OpenAiEmbeddings {
         request: &EmbeddingRequest,
         body: &[u8],
     ) -> Result<EmbeddingResponse> {
-        decode_response::decode(request, body, vector::either)
-    }
-}
-
-/// The same for upstreams whose vectors are signed bytes in base64, which callers get as numbers.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SignedByteEmbeddings;
-
-impl EmbeddingDialect for SignedByteEmbeddings {
-    fn embed_request(&self, request: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
-        let body = encode_request::encode(request, model, Some("base64_int8"));
-        Ok(EncodedRequest::whole(body, DroppedParams::default()))
-    }
-
-    fn read_embeddings(
-        &self,
-        request: &EmbeddingRequest,
-        body: &[u8],
-    ) -> Result<EmbeddingResponse> {
-        let response = decode_response::decode(request, body, vector::signed_bytes)?;
-        vector::check_lengths(request, &response.vectors)?;
+        let read = match self.quirks.vectors {
+            VectorEncoding::Floats => vector::either,
+            VectorEncoding::SignedBytes => vector::signed_bytes,
+        };
+        let response = decode_response::decode(request, body, read)?;
+        if self.quirks.vectors == VectorEncoding::SignedBytes {
+            // Another length means another encoding: decoded, it is a different vector.
+            vector::check_lengths(request, &response.vectors)?;
+        }
         Ok(response)
     }
 }

@@ -1,8 +1,11 @@
 //! All dialects of vectors side by side.
 
 use super::*;
-use crate::{gemini::GeminiOutbound, ollama::OllamaOutbound};
+use crate::{chat::Quirks, gemini::GeminiOutbound, ollama::OllamaOutbound};
 use gateway_core::ErrorKind;
+
+const OPENAI: OpenAiEmbeddings = OpenAiEmbeddings { quirks: Quirks::OPENAI };
+const SIGNED_BYTES: OpenAiEmbeddings = OpenAiEmbeddings { quirks: Quirks::PERPLEXITY };
 
 fn request(body: &str) -> EmbeddingRequest {
     read_request(body.as_bytes()).unwrap()
@@ -70,11 +73,21 @@ fn invalid_member_is_named_in_error() {
 #[test]
 fn openai_request_matches_callers_request() {
     let expected = r#"{"model":"n","input":["a","b"],"dimensions":2,"user":"u","odd":1.0}"#;
-    check_request(&OpenAiEmbeddings, TWO, expected, "");
+    check_request(&OPENAI, TWO, expected, "");
     check_request(
-        &OpenAiEmbeddings,
+        &OPENAI,
         r#"{"model":"m","input":[1,2],"encoding_format":"base64"}"#,
         r#"{"model":"n","input":[[1,2]],"encoding_format":"base64"}"#,
+        "",
+    );
+}
+
+#[test]
+fn length_of_vectors_has_the_upstreams_name() {
+    check_request(
+        &OpenAiEmbeddings { quirks: Quirks::MISTRAL },
+        r#"{"model":"m","input":"a","dimensions":2}"#,
+        r#"{"model":"n","input":["a"],"output_dimension":2}"#,
         "",
     );
 }
@@ -123,7 +136,7 @@ fn vector_numbers_keep_their_digits() {
     let openai = format!(
         r#"{{"data":[{{"index":1,"embedding":{second}}},{{"index":0,"embedding":{first}}}],"model":"x","usage":{{"prompt_tokens":3,"total_tokens":3}}}}"#
     );
-    check_answer(&OpenAiEmbeddings, &openai, "float", &embeddings_reply(first, second, "x", 3));
+    check_answer(&OPENAI, &openai, "float", &embeddings_reply(first, second, "x", 3));
     let gemini = format!(r#"{{"embeddings":[{{"values":{first}}},{{"values":{second}}}]}}"#);
     check_answer(&GeminiOutbound, &gemini, "float", &embeddings_reply(first, second, "m", 0));
     let ollama =
@@ -141,10 +154,10 @@ fn encoding_format_is_converted_on_request() {
     let numbers = r#"{"data":[{"embedding":[1.0,-2.5]},{"embedding":[0.1]}]}"#;
     let base64 = r#"{"data":[{"embedding":"AACAPwAAIMA="},{"embedding":"zczMPQ=="}]}"#;
     let wanted = embeddings_reply(r#""AACAPwAAIMA=""#, r#""zczMPQ==""#, "m", 0);
-    check_answer(&OpenAiEmbeddings, numbers, "base64", &wanted);
-    check_answer(&OpenAiEmbeddings, base64, "base64", &wanted);
+    check_answer(&OPENAI, numbers, "base64", &wanted);
+    check_answer(&OPENAI, base64, "base64", &wanted);
     check_answer(
-        &OpenAiEmbeddings,
+        &OPENAI,
         base64,
         "float",
         &embeddings_reply("[1.0,-2.5]", "[0.1]", "m", 0),
@@ -154,7 +167,7 @@ fn encoding_format_is_converted_on_request() {
 #[test]
 fn signed_bytes_become_numbers() {
     check_request(
-        &SignedByteEmbeddings,
+        &SIGNED_BYTES,
         r#"{"model":"m","input":"a","dimensions":4}"#,
         r#"{"model":"n","input":["a"],"dimensions":4,"encoding_format":"base64_int8"}"#,
         "",
@@ -162,30 +175,40 @@ fn signed_bytes_become_numbers() {
     // 1, -1, 127 and -128 as bytes; each vector has as many numbers as dimensions.
     let answer = r#"{"data":[{"embedding":"Af9/gA=="},{"embedding":"AAECAw=="}]}"#;
     check_answer(
-        &SignedByteEmbeddings,
+        &SIGNED_BYTES,
         answer,
         "float",
         &embeddings_reply("[1,-1,127,-128]", "[0,1,2,3]", "m", 0),
     );
     let asked = r#"{"model":"m","input":"a","dimensions":4,"encoding_format":"base64"}"#;
     let one = br#"{"data":[{"embedding":"Af9/gA=="}]}"#;
-    let response = SignedByteEmbeddings.read_embeddings(&request(asked), one).unwrap();
+    let response = SIGNED_BYTES.read_embeddings(&request(asked), one).unwrap();
     let written = String::from_utf8(write_answer(&response, &request(asked))).unwrap();
     assert!(written.contains(r#""embedding":"AACAPwAAgL8AAP5CAAAAww==""#), "{written}");
 }
 
 #[test]
-fn vector_of_another_length_or_without_a_number_is_refused() {
+fn vector_that_is_too_long_or_not_finite_is_refused() {
     let asked = request(r#"{"model":"m","input":"a","dimensions":2}"#);
     let read = |embedding: &str| {
         let body = format!(r#"{{"data":[{{"embedding":{embedding}}}]}}"#);
-        OpenAiEmbeddings.read_embeddings(&asked, body.as_bytes()).is_ok()
+        OPENAI.read_embeddings(&asked, body.as_bytes()).map(|it| it.vectors)
     };
-    assert!(read("[1,2]") && read(r#""AACAPwAAIMA=""#));
+    for exact in ["[1,2]", r#""AACAPwAAIMA=""#] {
+        assert!(check_lengths(&asked, &read(exact).unwrap()).is_ok(), "{exact}");
+    }
+    for shorter in ["[1]", r#""zczMPQ==""#] {
+        assert!(check_lengths(&asked, &read(shorter).unwrap()).is_err(), "{shorter}");
+    }
+    assert!(read("[1,2,3]").is_err() && read(r#""AACAPwAAIMAAAIA/""#).is_err());
     let bytes = br#"{"data":[{"embedding":"Af9/gA=="}]}"#;
-    assert!(SignedByteEmbeddings.read_embeddings(&asked, bytes).is_err(), "four instead of two");
+    assert!(SIGNED_BYTES.read_embeddings(&asked, bytes).is_err(), "four instead of two");
     // Not a number, and infinity.
-    assert!(!read(r#""AADAfwAAwH8=""#) && !read("[1e39,0]"));
+    assert!(read(r#""AADAfwAAwH8=""#).is_err() && read("[1e39,0]").is_err());
+    let gemini = br#"{"embeddings":[{"values":[1,2,3]}]}"#;
+    assert!(GeminiOutbound.read_embeddings(&asked, gemini).is_err());
+    let ollama = br#"{"embeddings":[[1,2,3]]}"#;
+    assert!(OllamaOutbound::default().read_embeddings(&asked, ollama).is_err());
 }
 
 #[test]
@@ -212,11 +235,11 @@ fn invalid_response_is_an_error() {
         r#"{"data":[{"embedding":["a"]}]}"#,
         r#"{"data":[{"embedding":[1]},{"embedding":[2]}]}"#,
     ] {
-        check(&OpenAiEmbeddings, body, ErrorKind::UpstreamInvalid);
+        check(&OPENAI, body, ErrorKind::UpstreamInvalid);
     }
     check(&GeminiOutbound, r#"{"embeddings":[{"values":5}]}"#, ErrorKind::UpstreamInvalid);
     check(&OllamaOutbound::default(), r#"{"embeddings":[]}"#, ErrorKind::UpstreamInvalid);
-    check(&OpenAiEmbeddings, r#"{"error":{"message":"x"}}"#, ErrorKind::Upstream);
+    check(&OPENAI, r#"{"error":{"message":"x"}}"#, ErrorKind::Upstream);
     check(&OllamaOutbound::default(), r#"{"error":"x"}"#, ErrorKind::Upstream);
     let busy = r#"{"error":{"code":503,"status":"UNAVAILABLE"}}"#;
     check(&GeminiOutbound, busy, ErrorKind::UpstreamOverloaded);

@@ -2,7 +2,7 @@
 
 use crate::unreadable;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use gateway_core::{EmbeddingFormat, EmbeddingRequest, Json, Result, Vector};
+use gateway_core::{EmbeddingFormat, EmbeddingRequest, GatewayError, Json, Result, Vector};
 use serde::{Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -82,24 +82,31 @@ fn floats(base64: &str) -> Option<Vec<f32>> {
     rest.is_empty().then(|| groups.iter().map(|group| f32::from_le_bytes(*group)).collect())
 }
 
-/// `vectors`, if there is one for each input of `request`.
+/// `vectors`, if there is one for each input of `request`, none longer than it asks for.
 pub(crate) fn as_requested(
     request: &EmbeddingRequest,
     vectors: Vec<Vector>,
 ) -> Result<Vec<Vector>> {
     let (found, inputs) = (vectors.len(), request.inputs.len());
-    if found == inputs {
-        return Ok(vectors);
+    if found != inputs {
+        return Err(unreadable(format!("{found} vectors for {inputs} inputs")));
     }
-    Err(unreadable(format!("{found} vectors for {inputs} inputs")))
+    let Some(wanted) = request.dimensions else { return Ok(vectors) };
+    let longer = vectors.iter().map(length).find(|length| *length as u64 > wanted);
+    longer.map_or(Ok(vectors), |length| Err(other_length(length, wanted)))
 }
 
-/// Refuses decoded vectors that have not the length that `request` asks for: they are of another
-/// encoding than was asked for.
-pub(super) fn check_lengths(request: &EmbeddingRequest, vectors: &[Vector]) -> Result<()> {
+/// Checks that each vector has the length that `request` asks for.
+///
+/// # Errors
+///
+/// If one has not: its model has none of that length, or ignores the parameter.
+pub fn check_lengths(request: &EmbeddingRequest, vectors: &[Vector]) -> Result<()> {
     let Some(wanted) = request.dimensions else { return Ok(()) };
     let other = vectors.iter().map(length).find(|length| *length as u64 != wanted);
-    other.map_or(Ok(()), |length| {
-        Err(unreadable(format!("a vector of {length} dimensions instead of {wanted}")))
-    })
+    other.map_or(Ok(()), |length| Err(other_length(length, wanted)))
+}
+
+fn other_length(length: usize, wanted: u64) -> GatewayError {
+    unreadable(format!("a vector of {length} dimensions instead of {wanted}"))
 }
