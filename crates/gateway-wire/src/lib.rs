@@ -71,6 +71,7 @@ mod tool_arguments;
 #[cfg(test)]
 mod tool_loop_tests;
 mod translation_losses;
+mod unknown_values;
 mod upstream_error;
 
 pub use self::{

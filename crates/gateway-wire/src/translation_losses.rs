@@ -1,5 +1,6 @@
 //! Losses of a translated request, and the members for which it is refused.
 
+use crate::unknown_values::refuse_unknown_values;
 use gateway_core::{
     ChatRequest, Content, Dialect, DroppedParams, GatewayError, Json, Message, Opaque, Part,
     ResponseFormat, Result, Role, ToolKind, ToolSpec,
@@ -23,6 +24,7 @@ pub fn report_translation_losses(
         return Ok(());
     }
     refuse_members(request)?;
+    refuse_unknown_values(request)?;
     refuse_tools(request, upstream)?;
     request.messages.iter().try_for_each(|message| refuse_parts(message, upstream))?;
     report_options(request, upstream, dropped);

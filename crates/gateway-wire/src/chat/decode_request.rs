@@ -31,7 +31,8 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
                 request.legacy_functions = true;
             }
             "function_call" => {
-                request.tool_choice = Some(tools_decode::function_call(raw, &at)?);
+                let choice = tools_decode::function_call(raw, &at)?;
+                request.tool_choice = choice;
                 request.legacy_functions = true;
             }
             _ => member(&mut request, name, raw, &at)?,
@@ -48,7 +49,10 @@ fn member(request: &mut ChatRequest, name: &str, raw: &RawValue, at: &JsonPath<'
         "model" => request.model = read::<LossyText<'_>>(raw, at)?.into_string(),
         "messages" => request.messages = decode_request_messages::messages(raw, at)?,
         "tools" => request.tools = tools_decode::tools(raw, at)?,
-        "tool_choice" => request.tool_choice = Some(tools_decode::choice(raw, at)?),
+        "tool_choice" => match tools_decode::choice(raw, at)? {
+            Some(choice) => request.tool_choice = Some(choice),
+            None => request.extra.push(name, raw.into()),
+        },
         "parallel_tool_calls" => request.parallel_tool_calls = Some(read(raw, at)?),
         "stream" => request.stream = read(raw, at)?,
         "stream_options" => {
@@ -130,7 +134,7 @@ mod tests {
         check(r#""stream_options":{"include_usage":"yes"}"#, "stream_options");
         check(r#""tools":{}"#, "tools");
         check(r#""tools":[{"type":"function","function":{}}]"#, "tools[0].function.name");
-        check(r#""tool_choice":"always""#, "tool_choice");
+        check(r#""tool_choice":5"#, "tool_choice");
         check(r#""tool_choice":{"type":"function"}"#, "tool_choice.function.name");
         check(r#""messages":[]"#, "messages");
         check(r#""messages":null"#, "");

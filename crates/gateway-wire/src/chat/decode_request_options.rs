@@ -171,7 +171,8 @@ fn reasoning(it: &mut ReasoningOptions, raw: &RawValue) -> bool {
         summary: Option<String>,
     }
     let Ok(wire) = serde_json::from_str::<Wire>(raw.get()) else { return false };
-    if let Some(effort) = wire.effort.as_deref().and_then(Effort::parse) {
+    if let Some(word) = wire.effort {
+        let Some(effort) = Effort::parse(&word) else { return false };
         it.effort = Some(effort);
     }
     it.budget = wire.max_tokens.or(it.budget);

@@ -85,10 +85,10 @@ fn required_name(name: Option<String>, at: &JsonPath<'_>) -> Result<String> {
     name.ok_or_else(|| at.member("name").invalid("is required"))
 }
 
-/// Reads the `tool_choice` of a request.
-pub(super) fn choice(raw: &RawValue, at: &JsonPath<'_>) -> Result<ToolChoice> {
+/// Reads the `tool_choice` of a request; nothing if its value is none that is known.
+pub(super) fn choice(raw: &RawValue, at: &JsonPath<'_>) -> Result<Option<ToolChoice>> {
     if raw.get().starts_with('"') {
-        return word(&read::<String>(raw, at)?, at);
+        return Ok(word(&read::<String>(raw, at)?));
     }
     let object: LazyObject<'_> = read(raw, at)?;
     let kind = object.text("type").ok_or_else(|| at.member("type").invalid("is required"))?;
@@ -96,19 +96,19 @@ pub(super) fn choice(raw: &RawValue, at: &JsonPath<'_>) -> Result<ToolChoice> {
         "function" | "custom" | "tool" => {
             let at = at.member(if kind == "custom" { "custom" } else { "function" });
             let name = tool_name(&object).ok_or_else(|| at.member("name").invalid("is required"));
-            name.map(ToolChoice::Named)
+            name.map(ToolChoice::Named).map(Some)
         }
-        "allowed_tools" => allowed(&object, at),
-        kind => word(kind, &at.member("type")),
+        "allowed_tools" => allowed(&object, at).map(Some),
+        kind => Ok(word(kind)),
     }
 }
 
-fn word(word: &str, at: &JsonPath<'_>) -> Result<ToolChoice> {
+fn word(word: &str) -> Option<ToolChoice> {
     match word {
-        "auto" => Ok(ToolChoice::Auto),
-        "none" => Ok(ToolChoice::None),
-        "required" | "any" => Ok(ToolChoice::Required),
-        _ => Err(at.invalid("must be auto, none, required or a tool")),
+        "auto" => Some(ToolChoice::Auto),
+        "none" => Some(ToolChoice::None),
+        "required" | "any" => Some(ToolChoice::Required),
+        _ => None,
     }
 }
 
@@ -136,13 +136,14 @@ fn allowed(object: &LazyObject<'_>, at: &JsonPath<'_>) -> Result<ToolChoice> {
 }
 
 /// Reads `function_call`, the legacy spelling of `tool_choice`.
-pub(super) fn function_call(raw: &RawValue, at: &JsonPath<'_>) -> Result<ToolChoice> {
+pub(super) fn function_call(raw: &RawValue, at: &JsonPath<'_>) -> Result<Option<ToolChoice>> {
     if raw.get().starts_with('"') {
-        return word(&read::<String>(raw, at)?, at);
+        let choice = word(&read::<String>(raw, at)?);
+        return choice.map(Some).ok_or_else(|| at.invalid("must be auto, none or a function"));
     }
     let object: LazyObject<'_> = read(raw, at)?;
     let name = tool_name(&object).ok_or_else(|| at.member("name").invalid("is required"))?;
-    Ok(ToolChoice::Named(name))
+    Ok(Some(ToolChoice::Named(name)))
 }
 
 #[cfg(test)]
@@ -153,8 +154,8 @@ mod tests {
     fn check(json: &str, expected: &ToolChoice) {
         let raw: &RawValue = serde_json::from_str(json).unwrap();
         assert_eq!(
-            &choice(raw, &JsonPath::Root.member("tool_choice")).unwrap(),
-            expected,
+            choice(raw, &JsonPath::Root.member("tool_choice")).unwrap().as_ref(),
+            Some(expected),
             "{json}"
         );
     }

@@ -1,12 +1,16 @@
 //! Decodes requests of callers of the Messages API.
 
 use super::{decode_request_messages, request_shape, tools};
-use crate::{json::lazy_object::LazyObject, request_shape::members_without_place};
+use crate::{
+    json::{lazy_object::LazyObject, path::read_param},
+    request_shape::members_without_place,
+};
 use gateway_core::{
     ChatRequest, Dialect, Effort, Extra, GatewayError, Json, Options, ReasoningOptions,
-    ResponseFormat, Result,
+    ResponseFormat, Result, ToolChoice,
 };
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// Reads a request to be answered.
 pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
@@ -28,14 +32,12 @@ pub(super) fn decode_count(body: &[u8]) -> Result<ChatRequest> {
     messages.extend(decode_request_messages::messages(turns)?);
     let model = fields.take("model")?.ok_or_else(|| missing("model"))?;
     let tools = fields.remove("tools").map(tools::decode_tools).transpose()?;
-    let choice: Option<tools::ToolChoiceInWire> = fields.take("tool_choice")?;
-    let (tool_choice, parallel_tool_calls) =
-        choice.map(tools::ToolChoiceInWire::split).transpose()?.unzip();
+    let mut extra = Extra::default();
+    let (tool_choice, parallel_tool_calls) = tool_choice(&mut fields, &mut extra)?.unzip();
     let stream = fields.take("stream")?.unwrap_or(false);
     let config: OutputConfigInWire = fields.take("output_config")?.unwrap_or_default();
     let unmodelled = config.unmodelled();
-    let options = options(&mut fields, config)?;
-    let mut extra = Extra::default();
+    let options = options(&mut fields, &config, &mut extra)?;
     for (name, value) in fields {
         extra.push(name, value.into());
     }
@@ -60,19 +62,52 @@ pub(super) fn decode_count(body: &[u8]) -> Result<ChatRequest> {
     })
 }
 
-fn options(fields: &mut LazyObject<'_>, config: OutputConfigInWire) -> Result<Options> {
+/// Reads `tool_choice`; one that is not known is put into `extra`.
+fn tool_choice(
+    fields: &mut LazyObject<'_>,
+    extra: &mut Extra,
+) -> Result<Option<(ToolChoice, Option<bool>)>> {
+    let Some(raw) = fields.remove("tool_choice") else { return Ok(None) };
+    let choice: tools::ToolChoiceInWire = read_param(raw, || "tool_choice".to_owned())?;
+    let choice = choice.split()?;
+    if choice.is_none() {
+        extra.push("tool_choice", raw.into());
+    }
+    Ok(choice)
+}
+
+/// Reads the options; those with a value that is not known are put into `extra`.
+fn options(
+    fields: &mut LazyObject<'_>,
+    config: &OutputConfigInWire,
+    extra: &mut Extra,
+) -> Result<Options> {
     let effort = config.known_effort();
-    let format = fields.take::<OutputFormatInWire>("output_format")?.or(config.format);
+    let mut format = config.known_format();
+    if let Some(raw) = fields.remove("output_format") {
+        let older: OutputFormatInWire = read_param(raw, || "output_format".to_owned())?;
+        match older.shape() {
+            Some(shape) => format = Some(shape),
+            None => extra.push("output_format", raw.into()),
+        }
+    }
+    let thinking = match fields.remove("thinking") {
+        Some(raw) => read_thinking(raw, extra)?,
+        None => ThinkingInWire::default(),
+    };
     let metadata: Option<MetadataInWire> = fields.take("metadata")?;
-    let tier: Option<String> = fields.take("service_tier")?;
+    let mut tier: Option<String> = fields.take("service_tier")?;
+    if let Some(unknown) = tier.take_if(|tier| !TIERS.contains(&tier.as_str())) {
+        extra.push("service_tier", Json::of(&unknown));
+    }
     Ok(Options {
         max_tokens: fields.take("max_tokens")?,
         temperature: fields.take("temperature")?,
         top_p: fields.take("top_p")?,
         top_k: fields.take("top_k")?,
         stop: fields.take("stop_sequences")?.unwrap_or_default(),
-        response_format: format.and_then(OutputFormatInWire::shape),
-        reasoning: reasoning(fields.take("thinking")?, effort),
+        response_format: format,
+        reasoning: reasoning(thinking, effort),
         user: metadata.and_then(|it| it.user_id),
         // The word that other dialects have for it.
         service_tier: tier.map(|it| if it == "standard_only" { "default".to_owned() } else { it }),
@@ -80,9 +115,21 @@ fn options(fields: &mut LazyObject<'_>, config: OutputConfigInWire) -> Result<Op
     })
 }
 
-fn reasoning(thinking: Option<ThinkingInWire>, effort: Option<Effort>) -> Option<ReasoningOptions> {
+/// The service tiers that a caller may ask for.
+const TIERS: [&str; 2] = ["auto", "standard_only"];
+
+/// Reads `thinking`; of a type that is not known it is put into `extra`.
+fn read_thinking(raw: &RawValue, extra: &mut Extra) -> Result<ThinkingInWire> {
+    let thinking: ThinkingInWire = read_param(raw, || "thinking".to_owned())?;
+    if matches!(&*thinking.kind, "enabled" | "adaptive" | "disabled") {
+        return Ok(thinking);
+    }
+    extra.push("thinking", raw.into());
+    Ok(ThinkingInWire::default())
+}
+
+fn reasoning(thinking: ThinkingInWire, effort: Option<Effort>) -> Option<ReasoningOptions> {
     let mut it = ReasoningOptions { effort, ..ReasoningOptions::default() };
-    let thinking = thinking.unwrap_or_default();
     match &*thinking.kind {
         "enabled" => it.budget = Some(thinking.budget_tokens.unwrap_or(1024)),
         "adaptive" => it.adaptive = true,
@@ -115,7 +162,7 @@ struct MetadataInWire {
 #[derive(Default)]
 struct OutputConfigInWire {
     effort: Option<String>,
-    format: Option<OutputFormatInWire>,
+    format: Option<Json>,
     rest: Extra,
 }
 
@@ -124,9 +171,16 @@ impl OutputConfigInWire {
         self.effort.as_ref().and_then(|word| Effort::parse(word))
     }
 
-    /// The members that are not modelled, and an effort that is not known, as an object.
+    fn known_format(&self) -> Option<ResponseFormat> {
+        self.format.as_ref()?.read::<OutputFormatInWire>().ok()?.shape()
+    }
+
+    /// The members that are not modelled, and those with a value that is not known, as an object.
     fn unmodelled(&self) -> Option<Json> {
         let mut rest = self.rest.clone();
+        if let (None, Some(format)) = (self.known_format(), &self.format) {
+            rest.push("format", format.clone());
+        }
         if let (None, Some(word)) = (self.known_effort(), &self.effort) {
             rest.push("effort", Json::of(word));
         }
@@ -138,7 +192,7 @@ impl<'de> Deserialize<'de> for OutputConfigInWire {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut rest = Extra::deserialize(deserializer)?;
         let effort = rest.remove("effort").and_then(|it| it.read().ok());
-        let format = rest.remove("format").and_then(|it| it.read().ok());
+        let format = rest.remove("format").filter(|it| it.get() != "null");
         Ok(Self { effort, format, rest })
     }
 }

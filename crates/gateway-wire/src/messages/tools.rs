@@ -74,8 +74,9 @@ pub(super) struct ToolChoiceInWire {
 }
 
 impl ToolChoiceInWire {
-    /// Splits into the tool choice and the parallel-calls flag.
-    pub(super) fn split(self) -> Result<(ToolChoice, Option<bool>)> {
+    /// Splits into the tool choice and the parallel-calls flag; nothing for a kind of choice that is
+    /// not known.
+    pub(super) fn split(self) -> Result<Option<(ToolChoice, Option<bool>)>> {
         let choice = match (&*self.kind, self.name) {
             ("auto", _) => ToolChoice::Auto,
             ("any", _) => ToolChoice::Required,
@@ -84,12 +85,9 @@ impl ToolChoiceInWire {
             ("tool", None) => {
                 return Err(GatewayError::invalid("tool_choice.name", "the tool has no name"));
             }
-            _ => {
-                let message = "a choice is auto, any, tool or none";
-                return Err(GatewayError::invalid("tool_choice.type", message));
-            }
+            _ => return Ok(None),
         };
-        Ok((choice, self.disable_parallel_tool_use.map(|disable| !disable)))
+        Ok(Some((choice, self.disable_parallel_tool_use.map(|disable| !disable))))
     }
 }
 

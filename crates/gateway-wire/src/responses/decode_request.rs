@@ -4,8 +4,8 @@ use crate::json::{lazy_object::LazyObject, path::read_param};
 use crate::request_shape::members_without_place;
 use crate::responses::{decode_request_input, request_shape, tools};
 use gateway_core::{
-    ChatRequest, Content, Dialect, Effort, GatewayError, Json, Message, Options, ReasoningOptions,
-    ResponseFormat, Result, Role,
+    ChatRequest, Content, Dialect, Effort, Extra, GatewayError, Json, Message, Options,
+    ReasoningOptions, ResponseFormat, Result, Role,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -30,9 +30,14 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
     if let Some(tools) = members.remove("tools") {
         request.tools = tools::read_tools(tools)?;
     }
-    request.tool_choice = members.remove("tool_choice").map(tools::read_choice).transpose()?;
+    if let Some(raw) = members.remove("tool_choice") {
+        request.tool_choice = tools::read_choice(raw)?;
+        if request.tool_choice.is_none() {
+            request.extra.push("tool_choice", raw.into());
+        }
+    }
     request.parallel_tool_calls = members.take("parallel_tool_calls")?;
-    request.options = options(&mut members)?;
+    request.options = options(&mut members, &mut request.extra)?;
     // The gateway's own; no upstream knows it.
     members.remove("session_id");
     for (name, value) in members {
@@ -65,10 +70,21 @@ fn read_input(members: &mut LazyObject<'_>, request: &mut ChatRequest) -> Result
     Ok(())
 }
 
-fn options(members: &mut LazyObject<'_>) -> Result<Options> {
+/// Reads the options; those with a value that is not known are put into `extra`.
+fn options(members: &mut LazyObject<'_>, extra: &mut Extra) -> Result<Options> {
     let (response_format, verbosity) = match members.remove("text") {
-        Some(text) => read_text(text)?,
+        Some(text) => read_text(text)?.unwrap_or_else(|| {
+            extra.push("text", text.into());
+            (None, None)
+        }),
         None => (None, None),
+    };
+    let reasoning = match members.remove("reasoning") {
+        Some(raw) => read_reasoning(raw)?.or_else(|| {
+            extra.push("reasoning", raw.into());
+            None
+        }),
+        None => None,
     };
     let asks_logprobs = |include: &RawValue| include.get().contains("output_text.logprobs");
     Ok(Options {
@@ -79,7 +95,7 @@ fn options(members: &mut LazyObject<'_>) -> Result<Options> {
         top_logprobs: members.take("top_logprobs")?,
         response_format,
         verbosity,
-        reasoning: members.remove("reasoning").map(read_reasoning).transpose()?,
+        reasoning,
         user: match members.take("user")? {
             Some(user) => Some(user),
             // Stays where it is, too: upstreams of this dialect know it by that name.
@@ -90,7 +106,11 @@ fn options(members: &mut LazyObject<'_>) -> Result<Options> {
     })
 }
 
-fn read_text(raw: &RawValue) -> Result<(Option<ResponseFormat>, Option<String>)> {
+/// The format and the verbosity of the text.
+type TextOptions = (Option<ResponseFormat>, Option<String>);
+
+/// Reads `text`; nothing if its format is none that is known.
+fn read_text(raw: &RawValue) -> Result<Option<TextOptions>> {
     #[derive(Deserialize)]
     struct Wire {
         format: Option<Format>,
@@ -106,24 +126,23 @@ fn read_text(raw: &RawValue) -> Result<(Option<ResponseFormat>, Option<String>)>
         strict: Option<bool>,
     }
     let Wire { format, verbosity } = read_param(raw, || "text".to_owned())?;
-    let format = format.map(|Format { kind, name, description, schema, strict }| {
-        Ok(match kind.as_str() {
-            "text" => ResponseFormat::Text,
-            "json_object" => ResponseFormat::JsonObject,
-            "json_schema" => {
-                let name = name.unwrap_or_else(|| "answer".to_owned());
-                ResponseFormat::JsonSchema { name, description, schema, strict }
-            }
-            _ => {
-                let message = "the format is 'text', 'json_object' or 'json_schema'";
-                return Err(GatewayError::invalid("text.format.type", message));
-            }
-        })
-    });
-    Ok((format.transpose()?, verbosity))
+    let Some(Format { kind, name, description, schema, strict }) = format else {
+        return Ok(Some((None, verbosity)));
+    };
+    let format = match kind.as_str() {
+        "text" => ResponseFormat::Text,
+        "json_object" => ResponseFormat::JsonObject,
+        "json_schema" => {
+            let name = name.unwrap_or_else(|| "answer".to_owned());
+            ResponseFormat::JsonSchema { name, description, schema, strict }
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some((Some(format), verbosity)))
 }
 
-fn read_reasoning(raw: &RawValue) -> Result<ReasoningOptions> {
+/// Reads `reasoning`; nothing if its effort is none that is known.
+fn read_reasoning(raw: &RawValue) -> Result<Option<ReasoningOptions>> {
     #[derive(Deserialize)]
     struct Wire {
         effort: Option<String>,
@@ -131,8 +150,10 @@ fn read_reasoning(raw: &RawValue) -> Result<ReasoningOptions> {
         generate_summary: Option<String>,
     }
     let Wire { effort, summary, generate_summary } = read_param(raw, || "reasoning".to_owned())?;
-    let unknown = || GatewayError::invalid("reasoning.effort", "unknown reasoning effort");
-    let effort = effort.map(|word| Effort::parse(&word).ok_or_else(unknown)).transpose()?;
-    let summary = summary.or(generate_summary);
-    Ok(ReasoningOptions { effort, summary, ..ReasoningOptions::default() })
+    let known = effort.as_deref().map(Effort::parse);
+    if known == Some(None) {
+        return Ok(None);
+    }
+    let (effort, summary) = (known.flatten(), summary.or(generate_summary));
+    Ok(Some(ReasoningOptions { effort, summary, ..ReasoningOptions::default() }))
 }

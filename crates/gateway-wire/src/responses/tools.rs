@@ -145,8 +145,8 @@ fn read_tool(raw: &RawValue, at: usize) -> Result<ToolSpec> {
     Ok(ToolSpec { kind, cache: None })
 }
 
-/// Reads the value of `tool_choice`.
-pub(super) fn read_choice(raw: &RawValue) -> Result<ToolChoice> {
+/// Reads the value of `tool_choice`; nothing if it is none that is known.
+pub(super) fn read_choice(raw: &RawValue) -> Result<Option<ToolChoice>> {
     #[derive(Deserialize)]
     struct One<'a> {
         #[serde(rename = "type", borrow)]
@@ -162,24 +162,21 @@ pub(super) fn read_choice(raw: &RawValue) -> Result<ToolChoice> {
     }
     let param = || "tool_choice".to_owned();
     if raw.get().starts_with('"') {
-        return match &*read_param::<Cow<'_, str>>(raw, param)? {
-            "auto" => Ok(ToolChoice::Auto),
-            "none" => Ok(ToolChoice::None),
+        return Ok(match &*read_param::<Cow<'_, str>>(raw, param)? {
+            "auto" => Some(ToolChoice::Auto),
+            "none" => Some(ToolChoice::None),
             // As Anthropic and Mistral say it.
-            "required" | "any" => Ok(ToolChoice::Required),
-            _ => Err(GatewayError::invalid(
-                "tool_choice",
-                "tool_choice is 'auto', 'none', 'required' or an object",
-            )),
-        };
+            "required" | "any" => Some(ToolChoice::Required),
+            _ => None,
+        });
     }
     let mut one: One<'_> = read_param(raw, param)?;
     if one.kind == "allowed_tools" {
         let required = one.mode.as_deref() == Some("required");
         let names = std::mem::take(&mut one.tools).into_iter().map(name).collect();
-        return Ok(ToolChoice::Allowed { names, required });
+        return Ok(Some(ToolChoice::Allowed { names, required }));
     }
-    Ok(ToolChoice::Named(name(one)))
+    Ok(Some(ToolChoice::Named(name(one))))
 }
 
 /// A grammar as Responses writes it, from either spelling.

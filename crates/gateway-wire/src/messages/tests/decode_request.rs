@@ -143,8 +143,8 @@ fn invalid_value_is_named_in_error() {
             "tools.0",
         ),
         (
-            r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}],"tool_choice":{"type":"x"}}"#,
-            "tool_choice.type",
+            r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}],"tool_choice":{"type":"tool"}}"#,
+            "tool_choice.name",
         ),
     ] {
         assert_eq!(decode(body).unwrap_err().param(), Some(param), "{body}");

@@ -165,10 +165,10 @@ fn invalid_value_is_named_in_error() {
     refuses(r#"{"model":"m","input":[{"type":"function_call"}]}"#, "input[0].call_id");
     refuses(r#"{"model":"m","input":"x","tools":{}}"#, "tools");
     refuses(r#"{"model":"m","input":"x","tools":[{"type":"function"}]}"#, "tools[0].name");
-    refuses(r#"{"model":"m","input":"x","tool_choice":"x"}"#, "tool_choice");
+    refuses(r#"{"model":"m","input":"x","tool_choice":5}"#, "tool_choice");
     refuses(r#"{"model":"m","input":"x","temperature":"hot"}"#, "temperature");
-    refuses(r#"{"model":"m","input":"x","reasoning":{"effort":"x"}}"#, "reasoning.effort");
-    refuses(r#"{"model":"m","input":"x","text":{"format":{"type":"x"}}}"#, "text.format.type");
+    refuses(r#"{"model":"m","input":"x","reasoning":{"effort":5}}"#, "reasoning");
+    refuses(r#"{"model":"m","input":"x","text":{"format":{"type":5}}}"#, "text");
 }
 
 #[test]
