@@ -45,6 +45,8 @@ struct State {
     usual: Option<Script>,
     /// The script for the request of this number and body, if none is queued.
     numbered: Option<fn(usize, &[u8]) -> Script>,
+    /// The script for the request of this path and body, if none is queued.
+    addressed: Option<fn(&str, &[u8]) -> Script>,
     exchanges: Vec<Exchange>,
     connections: usize,
 }
@@ -83,6 +85,11 @@ impl Upstream {
     /// Sets the scripts of requests without a queued one, by number and body.
     pub fn numbered(&self, script: fn(usize, &[u8]) -> Script) {
         self.desk.with(|state| state.numbered = Some(script));
+    }
+
+    /// Sets the scripts of requests without a queued one, by path and body.
+    pub fn addressed(&self, script: fn(&str, &[u8]) -> Script) {
+        self.desk.with(|state| state.addressed = Some(script));
     }
 
     /// Every request so far.
@@ -137,7 +144,9 @@ impl Desk {
             let planned = state.scripts.pop_front().or_else(|| state.usual.clone());
             let number = state.exchanges.len();
             let numbered = || state.numbered.map(|script| script(number, &body));
-            let script = planned.or_else(numbered).unwrap_or_else(|| openai::usual(&body));
+            let addressed = || state.addressed.map(|script| script(head.word(1), &body));
+            let script = planned.or_else(numbered).or_else(addressed);
+            let script = script.unwrap_or_else(|| openai::usual(&body));
             let exchange = Exchange { connection, head, body, sent: 0, ended: None };
             state.exchanges.push(exchange);
             (number, script)

@@ -58,18 +58,17 @@ pub(crate) fn set_rules(card: &mut ModelCard, rules: ModelRules) {
     card.api = (rules.responses_only == ResponsesOnly::Always).then_some(Dialect::Responses);
 }
 
-/// The rules of a row: those of its family, and else what its flags say.
+/// The rules of a row: those of its family, and what its flags say where the family is silent.
 fn rules(row: &ModelRow) -> ModelRules {
-    if let Some(rule) = families::parse(&row.id).as_ref().and_then(families::rule) {
-        return rule.rules;
-    }
-    let mut rules = ModelRules::default();
-    if !row.efforts.is_empty() {
+    let family = families::parse(&row.id).as_ref().and_then(families::rule).map(|it| it.rules);
+    let mut rules = family.unwrap_or_default();
+    let is_silent = matches!(rules.reasoning, ReasoningControl::Unknown | ReasoningControl::Never);
+    if is_silent && !row.efforts.is_empty() {
         rules.reasoning = ReasoningControl::Effort;
         rules.efforts = row.efforts;
         rules.default_effort = row.default_effort;
     }
-    if row.ability(ModelAbility::Sampling) == Some(false) {
+    if family.is_none() && row.ability(ModelAbility::Sampling) == Some(false) {
         rules.sampling = SamplingSupport::Refused;
     }
     rules

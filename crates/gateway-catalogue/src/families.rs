@@ -13,7 +13,7 @@ mod parse;
 
 use gateway_core::{
     Effort, EffortSet, ForcedTools, ModelRules, ReasoningControl, ReasoningOff, ResponsesOnly,
-    SamplingSupport,
+    SamplingSupport, StrictSchemas,
 };
 pub use parse::{FamilyName, parse};
 
@@ -121,6 +121,7 @@ const UNKNOWN: ModelRules = ModelRules {
     bounds_completion: false,
     needs_signatures: false,
     takes_system_turns: false,
+    strict_schemas: StrictSchemas::Unknown,
 };
 
 /// A model that decides how long to reason.

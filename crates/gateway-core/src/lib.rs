@@ -77,7 +77,8 @@ pub use self::{
     },
     model::{
         Capabilities, EffortSet, ForcedTools, ModelCard, ModelCatalogue, ModelKind, ModelRules,
-        ReasoningControl, ReasoningOff, ReasoningStyle, ResponsesOnly, SamplingSupport, conform,
+        ReasoningControl, ReasoningOff, ReasoningStyle, ResponsesOnly, SamplingSupport,
+        StrictSchemas, conform,
     },
     pattern::{admits, matches_pattern, pattern_prefix},
     price::{Price, PriceHistory, PricePeriod, PriceVariants, RateCard, ServiceTier, TokenRates},

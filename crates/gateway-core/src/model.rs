@@ -13,6 +13,6 @@ pub use self::{
     kind::ModelKind,
     rules::{
         EffortSet, ForcedTools, ModelRules, ReasoningControl, ReasoningOff, ResponsesOnly,
-        SamplingSupport,
+        SamplingSupport, StrictSchemas,
     },
 };

@@ -35,6 +35,9 @@ use gateway_wire::{
 use std::{slice, sync::Arc};
 use uuid::Uuid;
 
+/// The number of parameters that one request may lose to refusals: each costs a call.
+const MAX_REFUSALS: usize = 3;
+
 /// A provider behind HTTP.
 pub struct HttpProvider {
     /// The provider's id.
@@ -82,16 +85,21 @@ impl Provider for HttpProvider {
     }
 
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let error = match self.attempt(&call).await {
-            // Strict callers see refusals as they are.
-            Err(error) if self.learns_refusals && !call.strict => error,
-            result => return result,
-        };
-        match self.refusals.learn(&self.id, &call.target.model, &error) {
-            // Boxed, like what follows a refusal below: it takes no room in the future of a call that
-            // is not refused.
-            Some(_) => Box::pin(self.attempt(&call)).await,
-            None => Err(error),
+        // Strict callers see refusals as they are.
+        let may_learn = self.learns_refusals && !call.strict;
+        let mut left_out = self.refusals.of(&call.target.model);
+        let mut learned = 0;
+        // One attempt in a loop: a second one would take room in the future of every call.
+        loop {
+            match self.attempt(&call).await {
+                Err(error) if may_learn && learned < MAX_REFUSALS => {
+                    let model = &call.target.model;
+                    let param = self.refusals.learn(&self.id, model, &left_out, &error);
+                    left_out.push(param.ok_or(error)?);
+                    learned += 1;
+                }
+                result => return result,
+            }
         }
     }
 

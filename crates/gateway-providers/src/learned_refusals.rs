@@ -50,15 +50,16 @@ pub(crate) struct LearnedRefusals {
 }
 
 impl LearnedRefusals {
-    /// Learns from the refusal of a request for `model`; nothing if it names no parameter that may be
-    /// left out, or one that was left out already.
+    /// Learns from the refusal of a request for `model`, which was sent without `left_out`; nothing if
+    /// it names no parameter that may be left out, or one that was.
     pub(crate) fn learn(
         &self,
         provider: &str,
         model: &Arc<str>,
+        left_out: &[&'static str],
         error: &GatewayError,
     ) -> Option<&'static str> {
-        let param = refused_param(error)?;
+        let param = refused_param(error).filter(|param| !left_out.contains(param))?;
         let now = Instant::now();
         let mut known = sync::lock(&self.known);
         if known.len() >= MAX_REMEMBERED {
@@ -66,12 +67,14 @@ impl LearnedRefusals {
         }
         let key = (Arc::clone(model), param);
         if known.get(&key).is_some_and(|at| now.duration_since(*at) < REMEMBERED) {
+            // Another request has taught it while this one was under way.
+            return Some(param);
+        }
+        if known.len() >= MAX_REMEMBERED {
             return None;
         }
-        if known.len() < MAX_REMEMBERED {
-            known.insert(key, now);
-            self.is_any.store(true, Ordering::Release);
-        }
+        known.insert(key, now);
+        self.is_any.store(true, Ordering::Release);
         drop(known);
         counter!("llm_gateway_learned_refusals_total",
             "provider" => provider.to_owned(), "param" => param)
@@ -263,11 +266,12 @@ mod tests {
         let learned = LearnedRefusals::default();
         let (one, other): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
         let refusal = error("bad", Some("seed"));
-        assert_eq!(learned.learn("p", &one, &refusal), Some("seed"));
-        assert_eq!(learned.learn("p", &one, &refusal), None, "it was left out already");
+        assert_eq!(learned.learn("p", &one, &[], &refusal), Some("seed"));
+        assert_eq!(learned.learn("p", &one, &[], &refusal), Some("seed"), "it was still sent");
+        assert_eq!(learned.learn("p", &one, &["seed"], &refusal), None, "it was left out already");
         assert_eq!((learned.of(&one), learned.of(&other)), (vec!["seed"], vec![]));
         tokio::time::advance(REMEMBERED).await;
         assert!(learned.of(&one).is_empty());
-        assert_eq!(learned.learn("p", &one, &refusal), Some("seed"));
+        assert_eq!(learned.learn("p", &one, &[], &refusal), Some("seed"));
     }
 }

@@ -8,7 +8,9 @@ use gateway_core::{
     Dialect, DroppedParams, ModelRules, Payload, ProviderRequest, ResponsesOnly, Result, ToolKind,
     ToolSpec,
 };
-use gateway_wire::{report_translation_losses, without_unsupported_tools};
+use gateway_wire::{
+    conform_original, conform_schemas, report_translation_losses, without_unsupported_tools,
+};
 use memchr::memmem;
 use std::sync::Arc;
 
@@ -36,18 +38,30 @@ pub(crate) fn needs_responses(rules: &ModelRules, call: &ProviderRequest) -> Res
     Ok(rules.needs_responses(request.tools.iter().any(is_function), effort))
 }
 
-/// Makes the call one that its model accepts. What is passed on in the caller's own bytes stays as it
-/// is.
+/// Makes the call one that its model accepts. Of what is passed on in the caller's own bytes, only what
+/// the model is documented to refuse is edited, and nothing if the request is strict.
 pub(crate) fn conform(
     call: &mut EditableCall<'_>,
     dialect: Dialect,
     dropped: &mut DroppedParams,
 ) -> Result<()> {
     let Some(card) = &call.target.card else { return Ok(()) };
-    if card.rules == ModelRules::default() || call.original(dialect).is_some() {
+    if card.rules == ModelRules::default() {
         return Ok(());
     }
-    if let Some(edited) = gateway_core::conform(call.request()?, &card.rules, dialect, dropped) {
+    if let Some(raw) = call.original(dialect) {
+        let may_edit = !call.strict;
+        let edited = may_edit.then(|| conform_original(raw, &card.rules, dropped)).flatten();
+        if let Some(edited) = edited {
+            call.edit().payload = Payload::Raw(Arc::new(edited));
+        }
+        return Ok(());
+    }
+    let rules = card.rules;
+    if let Some(edited) = gateway_core::conform(call.request()?, &rules, dialect, dropped) {
+        call.edit().payload = Payload::Parsed(Arc::new(edited));
+    }
+    if let Some(edited) = conform_schemas(call.request()?, rules.strict_schemas, dialect, dropped) {
         call.edit().payload = Payload::Parsed(Arc::new(edited));
     }
     Ok(())

@@ -58,6 +58,7 @@ pub mod splice;
 pub mod sse;
 pub mod tool_names;
 
+mod conform_original;
 mod error_type;
 mod ids;
 mod inbound;
@@ -66,6 +67,7 @@ mod member_edits;
 mod outbound;
 mod provider_tools;
 mod request_shape;
+mod strict_schemas;
 mod token_count;
 mod tool_arguments;
 #[cfg(test)]
@@ -75,6 +77,7 @@ mod unknown_values;
 mod upstream_error;
 
 pub use self::{
+    conform_original::conform_original,
     error_type::error_type,
     ids::IdGenerator,
     inbound::{InboundDialect, RequestPrompts, ResponseContext, StreamWriter},
@@ -83,6 +86,7 @@ pub use self::{
         EncodedRequest, ErrorReply, OutboundDialect, StreamFraming, StreamReader, TokenCounter,
     },
     provider_tools::without_unsupported_tools,
+    strict_schemas::conform_schemas,
     translation_losses::report_translation_losses,
     upstream_error::{UpstreamErrorBody, unreadable},
 };

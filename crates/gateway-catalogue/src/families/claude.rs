@@ -3,6 +3,7 @@
 use super::{FamilyRule, LOW_TO_HIGH, LOW_TO_MAX, ModelVendor, UNKNOWN, adaptive};
 use gateway_core::{
     Effort, EffortSet, ForcedTools, ModelRules, ReasoningControl, ReasoningOff, SamplingSupport,
+    StrictSchemas,
 };
 
 const FLAGS: &str = "litellm 1.110.2, model_prices_and_context_window_backup.json, flags";
@@ -16,6 +17,7 @@ const CLAUDE_3: ModelRules = ModelRules {
     sampling: SamplingSupport::Free,
     reasoning: ReasoningControl::Never,
     forced_tools: ForcedTools::Always,
+    strict_schemas: StrictSchemas::Never,
     ..UNKNOWN
 };
 
@@ -26,7 +28,10 @@ const TIMED: ModelRules = ModelRules {
     ..CLAUDE_3
 };
 
-const CLAUDE_4_5: ModelRules = ModelRules { sampling: SamplingSupport::OneOf, ..TIMED };
+/// From Opus 4.1 and 4.5 on: <https://platform.claude.com/docs/en/build-with-claude/structured-outputs>.
+const OPUS_4_1: ModelRules = ModelRules { strict_schemas: StrictSchemas::Closed, ..TIMED };
+
+const CLAUDE_4_5: ModelRules = ModelRules { sampling: SamplingSupport::OneOf, ..OPUS_4_1 };
 
 const OPUS_4_5: ModelRules = ModelRules {
     reasoning: ReasoningControl::Budget { effort: true, off: true },
@@ -39,7 +44,7 @@ const CLAUDE_4_6: ModelRules = ModelRules {
     reasoning: adaptive(ReasoningOff::Default, true),
     efforts: LOW_TO_HIGH.with(EffortSet::of(&[Effort::Max])),
     refuses_prefill: true,
-    ..TIMED
+    ..OPUS_4_1
 };
 
 const CLAUDE_4_7: ModelRules = ModelRules {
@@ -81,6 +86,7 @@ const fn row(
 pub(super) const RULES: &[FamilyRule] = &[
     row(&[], (0, 0), CLAUDE_3, FLAGS),
     row(&[], (3, 7), TIMED, FLAGS),
+    row(&["opus"], (4, 1), OPUS_4_1, SDK),
     row(&[], (4, 5), CLAUDE_4_5, FLAGS),
     row(&["opus"], (4, 5), OPUS_4_5, FLAGS),
     row(&[], (4, 6), CLAUDE_4_6, FORCED),

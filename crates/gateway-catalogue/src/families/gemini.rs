@@ -1,7 +1,9 @@
 //! The rules of Gemini.
 
 use super::{FamilyLine, FamilyRule, LOW_TO_HIGH, ModelVendor, UNKNOWN};
-use gateway_core::{Effort, EffortSet, ForcedTools, ModelRules, ReasoningControl, SamplingSupport};
+use gateway_core::{
+    Effort, EffortSet, ForcedTools, ModelRules, ReasoningControl, SamplingSupport, StrictSchemas,
+};
 
 const SIGNATURES: &str = "https://ai.google.dev/gemini-api/docs/thought-signatures";
 const FLAGS: &str = "litellm 1.110.2, model_prices_and_context_window_backup.json, flags";
@@ -14,6 +16,8 @@ const GEMINI_1: ModelRules = ModelRules {
     sampling: SamplingSupport::Free,
     reasoning: ReasoningControl::Never,
     forced_tools: ForcedTools::Always,
+    // A schema always holds there: there is no word for it.
+    strict_schemas: StrictSchemas::Never,
     ..UNKNOWN
 };
 

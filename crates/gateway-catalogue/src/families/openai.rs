@@ -3,6 +3,7 @@
 use super::{FamilyLine, FamilyRule, LOW_TO_HIGH, LOW_TO_MAX, ModelVendor, NONE, UNKNOWN};
 use gateway_core::{
     Effort, EffortSet, ForcedTools, ModelRules, ReasoningControl, ResponsesOnly, SamplingSupport,
+    StrictSchemas,
 };
 
 const LITELLM: &str = "litellm 1.110.2, llms/openai/chat/gpt_reasoning_transformation.py";
@@ -15,6 +16,8 @@ const CLASSIC: ModelRules = ModelRules {
     sampling: SamplingSupport::Free,
     reasoning: ReasoningControl::Never,
     forced_tools: ForcedTools::Always,
+    // https://developers.openai.com/api/docs/guides/structured-outputs
+    strict_schemas: StrictSchemas::AllRequired,
     ..UNKNOWN
 };
 
@@ -27,6 +30,7 @@ const O_SERIES: ModelRules = ModelRules {
     forced_tools: ForcedTools::Always,
     refuses_penalties: true,
     bounds_completion: true,
+    strict_schemas: StrictSchemas::AllRequired,
     ..UNKNOWN
 };
 

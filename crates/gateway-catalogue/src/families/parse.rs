@@ -138,9 +138,15 @@ fn grok(rest: &[&str]) -> Option<FamilyName> {
     Some(name(ModelVendor::Xai, "grok", version(fraction.trim_end_matches('.'))?, variant))
 }
 
-/// `mistral-medium-3.5`, `magistral-small`; a name without a version is the newest.
+/// `mistral-medium-3.5`, `mistral-medium-3-5`, `magistral-small`; a name without a version is the
+/// newest.
 fn mistral(first: &str, rest: &[&str]) -> FamilyName {
-    let numbers = rest.iter().find_map(|word| version(word));
+    let numbers: Vec<_> = rest.iter().filter_map(|word| version(word)).collect();
     let words: Vec<_> = rest.iter().copied().filter(|word| version(word).is_none()).collect();
-    name(ModelVendor::Mistral, first, numbers.unwrap_or(NEWEST), &words)
+    let version = match numbers.as_slice() {
+        [] => NEWEST,
+        [(major, 0), (minor, 0), ..] => (*major, *minor),
+        [version, ..] => *version,
+    };
+    name(ModelVendor::Mistral, first, version, &words)
 }

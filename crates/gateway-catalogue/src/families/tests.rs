@@ -34,6 +34,9 @@ fn names_are_taken_apart() {
         ("grok-4.20-reasoning", "grok", (4, 2), "reasoning"),
         ("grok-4.5", "grok", (4, 5), ""),
         ("mistral-medium-3.5", "mistral", (3, 5), "medium"),
+        ("mistral-medium-3-5", "mistral", (3, 5), "medium"),
+        ("mistral-large-4-0", "mistral", (4, 0), "large"),
+        ("mistral-small-2603", "mistral", parse::NEWEST, "small-2603"),
     ] {
         let name = parse(spelling).unwrap_or_else(|| panic!("{spelling} has no family"));
         let parts = (name.line.as_str(), name.version, name.variant.join("-"));

@@ -25,6 +25,9 @@ pub fn conform(
     conform_tool_choice(&mut edited, rules, dropped);
     // In this dialect, effort alone is more than a wish to reason, and is sent as it is.
     let is_bare = request.dialect == Some(Dialect::Messages) && dialect == Dialect::Messages;
+    if rules.reasoning == ReasoningControl::Never {
+        drop_reasoning(&mut edited.options, dropped);
+    }
     if let Some(reasoning) = &mut edited.options.reasoning {
         if is_bare && !takes_effort(rules) {
             dropped.insert_if(reasoning.effort.take().is_some(), "effort");
@@ -127,13 +130,21 @@ fn conform_reasoning(
             snap(asked, rules, dialect, true);
         }
         ReasoningControl::Adaptive { budget, .. } => {
-            if !budget {
-                asked.effort = effort_of(asked);
-                asked.budget = None;
+            if !budget && let Some(tokens) = asked.budget.take() {
+                // It is asked to reason, and decides by itself for how long.
+                asked.adaptive = true;
+                asked.effort = asked.effort.or(Some(Effort::of_budget(tokens)));
             }
             snap(asked, rules, dialect, true);
         }
     }
+}
+
+/// Drops reasoning options for a model that has none; the wish not to reason is no loss.
+fn drop_reasoning(options: &mut Options, dropped: &mut DroppedParams) {
+    let asked = options.reasoning.take();
+    let is_on = effort(asked.as_ref()).is_some_and(|effort| effort != Effort::None);
+    dropped.insert_if(is_on, "reasoning_effort");
 }
 
 /// Whether an effort may be sent, where that is known.

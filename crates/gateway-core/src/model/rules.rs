@@ -38,6 +38,22 @@ pub struct ModelRules {
     pub needs_signatures: bool,
     /// It takes instructions within the conversation, not only before it.
     pub takes_system_turns: bool,
+    /// The JSON schemas to which it can be held strictly.
+    pub strict_schemas: StrictSchemas,
+}
+
+/// The JSON schemas to which a model can be held strictly.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum StrictSchemas {
+    /// Nothing is known about this: schemas are sent as they are.
+    #[default]
+    Unknown,
+    /// Its provider has no word for it, or refuses the word.
+    Never,
+    /// Every object is closed; members may be optional.
+    Closed,
+    /// Every object is closed, and each of its members is required.
+    AllRequired,
 }
 
 /// The sampling parameters that a model takes.

@@ -12,7 +12,7 @@ use super::{
 use crate::{EncodedRequest, translation_losses::report_extra};
 use gateway_core::{
     ChatRequest, Dialect, DroppedParams, Extra, GatewayError, Json, ModelCard, ProviderRequest,
-    ResponseFormat, Result,
+    ResponseFormat, Result, StrictSchemas,
 };
 use serde::Serialize;
 use serde_json::Number;
@@ -167,7 +167,10 @@ fn format(
     card: Option<&ModelCard>,
     dropped: &mut DroppedParams,
 ) -> Option<OutputFormatOutWire> {
-    let is_unable = card.is_some_and(|card| card.capabilities.json_schema == Some(false));
+    let is_unable = card.is_some_and(|card| {
+        card.capabilities.json_schema == Some(false)
+            || card.rules.strict_schemas == StrictSchemas::Never
+    });
     match &request.options.response_format {
         None | Some(ResponseFormat::Text) => None,
         Some(ResponseFormat::JsonSchema { schema: Some(schema), .. }) if !is_unable => {
