@@ -62,6 +62,7 @@ mod outcomes;
 mod overload;
 mod panics;
 mod passthrough;
+mod pricing;
 mod providers;
 mod reloading;
 mod resilience;

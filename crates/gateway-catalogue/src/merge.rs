@@ -68,7 +68,9 @@ pub fn merge(sets: DataSets, today: Date) -> MergedCatalogue {
         if rows.contains_key(&key) {
             continue;
         }
-        if let Some(known) = sets.genai_prices.find(&row.provider, &row.id) {
+        let known = sets.genai_prices.find(&row.provider, &row.id);
+        // Another name for a row has that row's facts.
+        if let Some(known) = known.filter(|_| row.same_as.is_none()) {
             matched.insert(self::key(&known.row));
             row.context = row.context.or(known.row.context);
             row.name.clone_from(&known.row.name);

@@ -27,6 +27,14 @@ const CLASSES: [(&str, RateSetter); 10] = [
     ("input_cost_per_token", |it, rate| it.input = rate),
 ];
 
+/// Names of the price of a second of sound or video; the first that is not nothing counts.
+const SECONDS: [&str; 4] = [
+    "output_cost_per_second",
+    "output_cost_per_video_per_second",
+    "input_cost_per_second",
+    "cost_per_second",
+];
+
 /// Reads the prices of a model; nothing if it has none.
 pub(super) fn read(model: &Value) -> Option<(Price, UnitFees)> {
     let members = model.as_object()?;
@@ -43,10 +51,7 @@ pub(super) fn read(model: &Value) -> Option<(Price, UnitFees)> {
         image: amount("output_cost_per_image")
             .or_else(|| amount("input_cost_per_image"))
             .unwrap_or(0),
-        second: amount("output_cost_per_second")
-            .filter(|it| *it > 0)
-            .or_else(|| amount("input_cost_per_second"))
-            .unwrap_or(0),
+        second: SECONDS.into_iter().filter_map(amount).find(|it| *it > 0).unwrap_or(0),
         kilo_characters: number_times(model, "input_cost_per_character", 1000.0).unwrap_or(0),
     };
     let request = amount("input_cost_per_request").or_else(|| amount("input_cost_per_query"));
