@@ -225,18 +225,31 @@ async fn learning_can_be_switched_off() {
     assert_eq!(upstream.exchanges().len(), 1);
 }
 
+/// A price of $0.001 for a token, as each public data set writes it.
+const DATA_SETS: [&str; 4] = [
+    r#"{"gpt-5.2":{"litellm_provider":"openai","mode":"chat","input_cost_per_token":1e-3,"output_cost_per_token":1e-3}}"#,
+    r#"{"openai":{"id":"openai","models":{"gpt-5.2":{"id":"gpt-5.2","cost":{"input":1000,"output":1000}}}}}"#,
+    r#"[{"id":"openai","models":[{"id":"gpt-5.2","prices":{"input_mtok":1000,"output_mtok":1000}}]}]"#,
+    "from .types import ModelInfo\n\nproviders: list[Provider] = [Provider(id='openai', models=[\
+     ModelInfo(id='gpt-5.2', prices=ModelPrice(input_mtok=Decimal('1000'), output_mtok=Decimal('1000')))])]\n",
+];
+
 #[tokio::test]
-async fn catalogue_file_replaces_prices() {
+async fn catalogue_file_of_each_data_set_replaces_prices() {
     let upstream = Upstream::start().await;
     upstream.numbered(polite);
-    let file = std::env::temp_dir().join(format!("catalogue-{}.json", std::process::id()));
-    let text = r#"{"gpt-5.2":{"litellm_provider":"openai","mode":"chat","input_cost_per_token":1e-3,"output_cost_per_token":1e-3}}"#;
-    std::fs::write(&file, text).unwrap();
-    let name = file.to_string_lossy().into_owned();
-    let gateway = setup(&upstream).set("catalogue", "file", &name).start().await;
-    let reply = gateway.ask("gpt-5.2", json!({})).await;
-    assert_eq!(reply.header("x-gateway-cost-usd"), "0.01", "7 and 3 tokens at $0.001");
-    std::fs::remove_file(&file).unwrap();
+    for (number, text) in DATA_SETS.into_iter().enumerate() {
+        let name = format!("data-set-{}-{number}", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        std::fs::write(&file, text).unwrap();
+        let name = file.to_string_lossy().into_owned();
+        let gateway = setup(&upstream).set("catalogue", "file", &name).start().await;
+        let reply = gateway.ask("gpt-5.2", json!({})).await;
+        assert_eq!(reply.header("x-gateway-cost-usd"), "0.01", "7 and 3 tokens by {text}");
+        let other = gateway.ask("gpt-5.4", json!({})).await;
+        assert_ne!(other.header("x-gateway-cost-usd"), "unknown", "the release's rows are there");
+        std::fs::remove_file(&file).unwrap();
+    }
 }
 
 /// What Perplexity answers: four signed bytes in base64.
