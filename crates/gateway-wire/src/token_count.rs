@@ -1,10 +1,29 @@
 //! Counts of tokens and other things, as upstreams really write them.
 
+use gateway_core::ServiceTier;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// More tokens than any response takes: a count beyond it is a mistake.
 const MOST: u64 = 1 << 40;
+
+/// The service tier that served a response, if it is one of its own price.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ServedTier(pub(crate) Option<ServiceTier>);
+
+impl ServedTier {
+    /// Reads the value of a `service_tier`, as it is written.
+    pub(crate) fn read(json: &str) -> Self {
+        let tier = ServiceTier::from_answer(json.trim_matches('"'));
+        Self(tier.filter(|tier| *tier != ServiceTier::Standard))
+    }
+}
+
+impl<'de> Deserialize<'de> for ServedTier {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|raw| Self::read(raw.get()))
+    }
+}
 
 /// A count, such as one of tokens; `None` for a value that is not a plausible count.
 #[derive(Clone, Copy, Debug)]

@@ -11,7 +11,7 @@ use super::{
     tool_call_slots::ToolCallSlots,
 };
 use crate::json::lenient::LossyText;
-use crate::token_count::LenientCount;
+use crate::token_count::{LenientCount, ServedTier};
 use crate::{IdGenerator, unreadable};
 use gateway_core::{
     Dialect, ErrorKind, Finish, FinishReason, GatewayError, Json, Opaque, Result, Started,
@@ -104,9 +104,8 @@ impl ChatResponseDecoder {
         for choice in choices {
             self.choice(choice, events)?;
         }
-        events.extend(
-            answer.usage.0.and_then(super::usage::ChatUsageWire::read).map(StreamEvent::Usage),
-        );
+        let tier = ServedTier::read(&self.service_tier);
+        events.extend(answer.usage.0.and_then(|it| it.read(tier)).map(StreamEvent::Usage));
         Ok(())
     }
 

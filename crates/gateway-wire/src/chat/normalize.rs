@@ -13,7 +13,7 @@ use super::{
     usage,
 };
 use crate::json::editable_object::{EditableObject, JsonNode};
-use crate::{IdGenerator, unreadable};
+use crate::{IdGenerator, token_count::ServedTier, unreadable};
 use gateway_core::{Result, Usage};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -160,8 +160,10 @@ impl Normalizer {
     /// Keeps the counts, which may come in any chunk: the last ones are right.
     fn take_usage(&mut self, chunk: &mut EditableObject<'_>) -> Option<Usage> {
         let node = chunk.remove("usage").or_else(|| groq_usage(chunk))?;
+        let tier = chunk.get("service_tier").and_then(JsonNode::text);
+        let tier = tier.map(|word| ServedTier::read(&word)).unwrap_or_default();
         let json = serde_json::to_string(&node).ok()?;
-        let usage = serde_json::from_str::<usage::ChatUsageWire>(&json).ok()?.read()?;
+        let usage = serde_json::from_str::<usage::ChatUsageWire>(&json).ok()?.read(tier)?;
         self.usage = Some(json);
         Some(usage)
     }

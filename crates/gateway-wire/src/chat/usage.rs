@@ -1,7 +1,7 @@
 //! Token counts, as this dialect writes them.
 
 use crate::json::{JsonCursor, lenient::LenientValue};
-use crate::token_count::{CountReader, LenientCount};
+use crate::token_count::{CountReader, LenientCount, ServedTier};
 use gateway_core::Usage;
 use serde::{Deserialize, Serialize};
 
@@ -65,8 +65,9 @@ impl ChatUsageWire {
         Some(wire)
     }
 
-    /// The counts in classes that do not overlap; nothing if the upstream counted nothing.
-    pub(super) fn read(self) -> Option<Usage> {
+    /// The counts of a response that was served in `tier`, in classes that do not overlap; nothing if
+    /// the upstream counted nothing.
+    pub(super) fn read(self, tier: ServedTier) -> Option<Usage> {
         if self.prompt_tokens.is_none() && self.completion_tokens.is_none() {
             return None;
         }
@@ -95,6 +96,7 @@ impl ChatUsageWire {
             audio_output: reading.take(&mut output, completion.audio_tokens),
             input,
             output,
+            tier: tier.0,
             ..Usage::default()
         };
         usage.is_odd = reading.is_odd;
@@ -225,14 +227,18 @@ mod tests {
     #[track_caller]
     fn check(json: &str, expected: Option<[u64; 6]>) {
         let wire: ChatUsageWire = serde_json::from_str(json).unwrap();
-        let got = wire.read().map(|it| {
+        let got = wire.read(ServedTier::default()).map(|it| {
             let total = it.stated_total.unwrap_or_default();
             [it.input, it.cache_read, it.cache_write, it.output, it.reasoning, total]
         });
         assert_eq!(got, expected, "{json}");
         if let Some(fast) = JsonCursor::parse(json, ChatUsageWire::parse) {
             let wire: ChatUsageWire = serde_json::from_str(json).unwrap();
-            assert_eq!(fast.read(), wire.read(), "{json}");
+            assert_eq!(
+                fast.read(ServedTier::default()),
+                wire.read(ServedTier::default()),
+                "{json}"
+            );
         }
     }
 
@@ -290,6 +296,9 @@ mod tests {
             ..Usage::default()
         };
         let json = serde_json::to_string(&ChatUsageOutWire::from(&usage)).unwrap();
-        assert_eq!(serde_json::from_str::<ChatUsageWire>(&json).unwrap().read(), Some(usage));
+        assert_eq!(
+            serde_json::from_str::<ChatUsageWire>(&json).unwrap().read(ServedTier::default()),
+            Some(usage)
+        );
     }
 }

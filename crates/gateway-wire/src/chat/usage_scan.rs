@@ -3,7 +3,7 @@
 
 use super::{errors, finish_reason, usage};
 use crate::json::lenient::{LenientValue, LossyText};
-use crate::{json::JsonCursor, unreadable};
+use crate::{json::JsonCursor, token_count::ServedTier, unreadable};
 use gateway_core::{Finish, FinishReason, Result, StreamEvent};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
@@ -14,6 +14,7 @@ struct ScannedResponseWire<'a> {
     #[serde(borrow)]
     choices: Option<Vec<ScannedChoiceWire<'a>>>,
     usage: LenientValue<usage::ChatUsageWire>,
+    service_tier: Option<ServedTier>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
 }
@@ -45,7 +46,7 @@ pub(super) fn scan(json: &str) -> Result<Vec<StreamEvent>> {
 
 /// The fast path: reads a response of the usual shape with the cursor, without deserializing it.
 fn fast_path(cursor: &mut JsonCursor<'_>) -> Option<Vec<StreamEvent>> {
-    let (mut events, mut usage) = (Vec::new(), None);
+    let (mut events, mut usage, mut tier) = (Vec::new(), None, None);
     cursor.object(|key, cursor| match key {
         "choices" if events.is_empty() => cursor.array(|cursor| {
             events.push(StreamEvent::Finished(fast_choice(cursor)?));
@@ -55,13 +56,18 @@ fn fast_path(cursor: &mut JsonCursor<'_>) -> Option<Vec<StreamEvent>> {
             usage = Some(usage::ChatUsageWire::parse(cursor)?);
             Some(())
         }
-        "choices" | "usage" | "error" => None,
+        "service_tier" if tier.is_none() => {
+            tier = Some(ServedTier::read(cursor.skip_value()?));
+            Some(())
+        }
+        "choices" | "usage" | "service_tier" | "error" => None,
         _ => cursor.skip(),
     })?;
     if events.is_empty() {
         return None;
     }
-    events.extend(usage.and_then(usage::ChatUsageWire::read).map(StreamEvent::Usage));
+    let tier = tier.unwrap_or_default();
+    events.extend(usage.and_then(|it| it.read(tier)).map(StreamEvent::Usage));
     Some(events)
 }
 
@@ -103,7 +109,8 @@ fn full_parse(json: &str) -> Result<Vec<StreamEvent>> {
     for choice in choices {
         events.push(StreamEvent::Finished(choice.finish()?));
     }
-    events.extend(answer.usage.0.and_then(usage::ChatUsageWire::read).map(StreamEvent::Usage));
+    let tier = answer.service_tier.unwrap_or_default();
+    events.extend(answer.usage.0.and_then(|it| it.read(tier)).map(StreamEvent::Usage));
     Ok(events)
 }
 

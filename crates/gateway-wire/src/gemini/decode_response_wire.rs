@@ -86,6 +86,8 @@ pub(super) struct UsageMetadataWire {
     pub(super) total_token_count: Option<LenientCount>,
     pub(super) prompt_tokens_details: Option<Vec<ModalityCountWire>>,
     pub(super) candidates_tokens_details: Option<Vec<ModalityCountWire>>,
+    /// The kind of capacity that served it, such as `ON_DEMAND_PRIORITY`.
+    pub(super) traffic_type: Option<EnumWordWire>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -210,5 +212,6 @@ impl UsageMetadataWire {
         take(&mut self.total_token_count, later.total_token_count);
         take(&mut self.prompt_tokens_details, later.prompt_tokens_details);
         take(&mut self.candidates_tokens_details, later.candidates_tokens_details);
+        take(&mut self.traffic_type, later.traffic_type);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::decode_response_wire::{EnumWordWire, ModalityCountWire, UsageMetadataWire};
 use crate::token_count::CountReader;
-use gateway_core::Usage;
+use gateway_core::{ServiceTier, Usage};
 
 impl UsageMetadataWire {
     /// The tokens by class.
@@ -26,12 +26,24 @@ impl UsageMetadataWire {
             output,
             reasoning: reading.count(self.thoughts_token_count),
             audio_output,
+            tier: self.traffic_type.as_ref().and_then(tier),
             ..Usage::default()
         };
         let total = self.total_token_count.map(|total| reading.count(Some(total)));
         usage.stated_total = total.filter(|total| *total != usage.total());
         usage.is_odd = reading.is_odd;
         usage
+    }
+}
+
+/// The tier of a kind of capacity.
+fn tier(traffic: &EnumWordWire) -> Option<ServiceTier> {
+    let EnumWordWire::Name(name) = traffic else { return None };
+    match name.as_str() {
+        "ON_DEMAND_PRIORITY" => Some(ServiceTier::Priority),
+        "ON_DEMAND_FLEX" | "FLEX" => Some(ServiceTier::Flex),
+        "BATCH" => Some(ServiceTier::Batch),
+        _ => None,
     }
 }
 

@@ -1,8 +1,9 @@
 //! Converts token counts of the Messages API.
 
-use crate::token_count::{CountReader, LenientCount};
-use gateway_core::Usage;
-use serde::{Deserialize, Serialize};
+use crate::token_count::{CountReader, LenientCount, ServedTier};
+use gateway_core::{ServiceTier, Usage};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 /// The `usage` object. Members that an event omits keep the value of the previous event.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
@@ -19,6 +20,28 @@ pub(super) struct MessagesUsageWire {
     output_tokens: Option<LenientCount>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     output_tokens_details: Option<OutputDetailsWire>,
+    #[serde(default, skip_serializing)]
+    service_tier: Option<ServedTier>,
+    #[serde(default, skip_serializing)]
+    speed: Option<ServedSpeed>,
+    #[serde(default, skip_serializing)]
+    server_tool_use: Option<ServerToolUseWire>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct ServerToolUseWire {
+    #[serde(default)]
+    web_search_requests: Option<LenientCount>,
+}
+
+/// Whether a response was written fast, which has a price of its own.
+#[derive(Clone, Copy, Debug)]
+struct ServedSpeed(bool);
+
+impl<'de> Deserialize<'de> for ServedSpeed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|raw| Self(raw.get() == "\"fast\""))
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
@@ -44,6 +67,9 @@ impl MessagesUsageWire {
         cache_creation: None,
         output_tokens: None,
         output_tokens_details: None,
+        service_tier: None,
+        speed: None,
+        server_tool_use: None,
     };
 
     /// Takes in later counts, which are of the whole response and replace the earlier ones.
@@ -56,6 +82,9 @@ impl MessagesUsageWire {
         self.cache_creation = later.cache_creation.or(self.cache_creation);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
         self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
+        self.service_tier = later.service_tier.or(self.service_tier);
+        self.speed = later.speed.or(self.speed);
+        self.server_tool_use = later.server_tool_use.or(self.server_tool_use);
     }
 
     /// The counts, in classes that do not overlap.
@@ -71,6 +100,8 @@ impl MessagesUsageWire {
         let long = reading.take(&mut written, split.ephemeral_1h_input_tokens);
         let mut output = reading.count(self.output_tokens);
         let reasoning = reading.take(&mut output, details.thinking_tokens);
+        let is_fast = self.speed.is_some_and(|it| it.0);
+        let tier = self.service_tier.unwrap_or_default().0;
         Usage {
             input: reading.count(self.input_tokens),
             cache_read: reading.count(self.cache_read_input_tokens),
@@ -78,6 +109,8 @@ impl MessagesUsageWire {
             cache_write_1h: long,
             output,
             reasoning,
+            searches: reading.count(self.server_tool_use.unwrap_or_default().web_search_requests),
+            tier: if is_fast { Some(ServiceTier::Fast) } else { tier },
             is_odd: reading.is_odd,
             ..Usage::default()
         }
@@ -99,6 +132,9 @@ impl From<&Usage> for MessagesUsageWire {
             cache_creation: (written > 0).then_some(split),
             output_tokens: Some(usage.completion().into()),
             output_tokens_details: (usage.reasoning > 0).then_some(details),
+            service_tier: None,
+            speed: None,
+            server_tool_use: None,
         }
     }
 }

@@ -8,9 +8,7 @@ use crate::{
     unreadable,
 };
 use bytes::Bytes;
-use gateway_core::{
-    Chunk, Dialect, Inspection, ProviderRequest, Result, Started, StreamEvent, Usage,
-};
+use gateway_core::{Chunk, Dialect, Inspection, ProviderRequest, Result, Started, StreamEvent};
 
 /// Reads a whole response.
 pub(super) fn read(call: &ProviderRequest, body: &Bytes, ids: IdGenerator) -> Result<Chunk> {
@@ -28,12 +26,13 @@ pub(super) fn read(call: &ProviderRequest, body: &Bytes, ids: IdGenerator) -> Re
     if verbatim.is_none() && response.status.as_deref() == Some("failed") {
         return Err(failure(&response));
     }
+    let usage = response.counts();
     let mut events = match (&verbatim, call.inspection) {
         (Some(_), Inspection::UsageOnly) => Vec::new(),
         (Some(_), Inspection::Full) | (None, _) => steps(&mut response, ids),
     };
     events.push(StreamEvent::Finished(response.finish(response.has_calls())));
-    events.extend(response.usage.map(Usage::from).map(StreamEvent::Usage));
+    events.extend(usage.map(StreamEvent::Usage));
     Ok(Chunk { events, verbatim, output: true, ..Chunk::default() })
 }
 

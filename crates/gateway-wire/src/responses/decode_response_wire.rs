@@ -1,7 +1,7 @@
 //! The response object of an upstream: what is read of it.
 
-use crate::responses::usage::ResponsesUsageWire;
-use gateway_core::{Extra, Json};
+use crate::{responses::usage::ResponsesUsageWire, token_count::ServedTier};
+use gateway_core::{Extra, Json, Usage};
 use serde::Deserialize;
 use serde_json::{Number, value::RawValue};
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ pub(super) struct ResponsesObjectWire<'a> {
     pub(super) incomplete_details: Option<IncompleteInWire>,
     #[serde(borrow)]
     pub(super) output: Option<Vec<&'a RawValue>>,
-    pub(super) usage: Option<ResponsesUsageWire>,
+    usage: Option<ResponsesUsageWire>,
     service_tier: Option<Json>,
 }
 
@@ -42,6 +42,12 @@ impl ResponsesObjectWire<'_> {
     pub(super) fn has_calls(&self) -> bool {
         let items = self.output.iter().flatten();
         items.filter_map(|item| kind_of(item)).any(|kind| is_call(&kind))
+    }
+
+    /// The usage, at the price of the tier that served the response.
+    pub(super) fn counts(&self) -> Option<Usage> {
+        let tier = self.service_tier.as_ref().and_then(|it| ServedTier::read(it.get()).0);
+        self.usage.map(|usage| Usage { tier, ..Usage::from(usage) })
     }
 
     /// Takes out the members that are not modelled.

@@ -13,7 +13,7 @@ use crate::{
 use bytes::Bytes;
 use gateway_core::{
     Chunk, Dialect, ErrorKind, GatewayError, Inspection, ProviderRequest, Result, Started,
-    StreamEvent, Usage,
+    StreamEvent,
 };
 use memchr::memmem::Finder;
 use serde::Deserialize;
@@ -167,6 +167,7 @@ impl ResponsesStreamReader {
     fn complete(&mut self, data: &str, events: &mut Vec<StreamEvent>) -> Result<()> {
         self.start(data, events)?;
         let mut response = response(data)?;
+        let usage = response.counts();
         let finish = response.finish(response.has_calls() || self.items.has_calls());
         if !(self.relay && self.inspection == Inspection::UsageOnly) {
             for (at, item) in (0..).zip(response.output.iter().flatten()) {
@@ -177,7 +178,7 @@ impl ResponsesStreamReader {
             }
         }
         events.push(StreamEvent::Finished(finish));
-        events.extend(response.usage.map(Usage::from).map(StreamEvent::Usage));
+        events.extend(usage.map(StreamEvent::Usage));
         self.stage = ReadStage::Complete;
         Ok(())
     }

@@ -18,6 +18,14 @@ pub(super) struct ResponsesUsageWire {
 struct InputTokensDetailsWire {
     cached_tokens: Option<LenientCount>,
     cache_write_tokens: Option<LenientCount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_write_tokens_details: Option<CacheWriteDetailsWire>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct CacheWriteDetailsWire {
+    ttl_12h_tokens: Option<LenientCount>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
@@ -35,12 +43,15 @@ impl From<ResponsesUsageWire> for Usage {
         let sum = input.saturating_add(output);
         let total = wire.total_tokens.map(|total| reading.count(Some(total)));
         let cache_read = reading.take(&mut input, inputs.cached_tokens);
-        let cache_write = reading.take(&mut input, inputs.cache_write_tokens);
+        let mut cache_write = reading.take(&mut input, inputs.cache_write_tokens);
+        let long = inputs.cache_write_tokens_details.unwrap_or_default().ttl_12h_tokens;
+        let cache_write_1h = reading.take(&mut cache_write, long);
         let reasoning = reading.take(&mut output, outputs.reasoning_tokens);
         Self {
             input,
             cache_read,
             cache_write,
+            cache_write_1h,
             output,
             reasoning,
             stated_total: total.filter(|total| *total != sum),
@@ -58,6 +69,9 @@ impl From<&Usage> for ResponsesUsageWire {
             input_tokens_details: Some(InputTokensDetailsWire {
                 cached_tokens: Some(usage.cache_read.into()),
                 cache_write_tokens: Some(cache_write.into()),
+                cache_write_tokens_details: (usage.cache_write_1h > 0).then(|| {
+                    CacheWriteDetailsWire { ttl_12h_tokens: Some(usage.cache_write_1h.into()) }
+                }),
             }),
             output_tokens: Some(usage.completion().into()),
             output_tokens_details: Some(OutputTokensDetailsWire {

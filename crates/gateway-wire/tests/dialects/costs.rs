@@ -189,6 +189,7 @@ fn anthropic_usage_is_priced() {
             cache_write_1h: 5,
             output: 22,
             reasoning: 8,
+            searches: 1,
             ..Usage::NONE
         },
         69,

@@ -178,7 +178,8 @@ fn usage_and_metadata_are_decoded() {
     let end = COMPLETED.replace("\"error\":null", r#""service_tier":"flex""#);
     let read = read_stream(sse(&[CREATED, ADDED, HELLO, &end]).as_bytes()).unwrap();
     assert_eq!((read.id.as_str(), read.model.as_str(), read.created), ("resp_1", "m-1", Some(5)));
-    assert_eq!(read.usage, Some(Usage { input: 3, output: 2, ..Usage::default() }));
+    let tier = Some(gateway_core::ServiceTier::Flex);
+    assert_eq!(read.usage, Some(Usage { input: 3, output: 2, tier, ..Usage::default() }));
     assert_eq!(read.extra.get("service_tier").unwrap().get(), "\"flex\"");
 }
 
