@@ -89,6 +89,7 @@ mod tool_loop;
 mod tools;
 mod traces;
 mod trouble;
+mod unknown_values;
 mod upstreams;
 mod usage;
 mod websocket;

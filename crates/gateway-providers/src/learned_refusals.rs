@@ -1,10 +1,11 @@
 //! Parameters that a provider refused for a model: learned from its 400, and left out for a day.
 
 use gateway_core::{
-    Dialect, DroppedParams, ErrorKind, GatewayError, ModelRules, Options, Payload, ProviderRequest,
-    Result, SamplingSupport, sync,
+    Dialect, DroppedParams, Effort, ErrorKind, GatewayError, ModelRules, Options, Payload,
+    ProviderRequest, RawRequest, Result, SamplingSupport, sync,
 };
-use gateway_wire::{members_among, without_members};
+use gateway_wire::{members_among, original_effort, without_members};
+use memchr::memmem;
 use metrics::counter;
 use std::{
     collections::HashMap,
@@ -190,7 +191,11 @@ pub(crate) fn documented(call: &ProviderRequest, dialect: Dialect) -> Vec<&'stat
     let Some((raw, card)) = call.original(dialect).zip(call.target.card.as_ref()) else {
         return Vec::new();
     };
-    members_among(raw, &refused_members(&card.rules), |name, value| {
+    let mut refused = refused_members(&card.rules);
+    if refuses_sampling_now(raw, &card.rules) {
+        refused.extend(SAMPLING);
+    }
+    members_among(raw, &refused, |name, value| {
         // What changes nothing is accepted.
         let is_neutral = match name {
             "temperature" | "top_p" => matches!(value, "1" | "1.0"),
@@ -203,11 +208,32 @@ pub(crate) fn documented(call: &ProviderRequest, dialect: Dialect) -> Vec<&'stat
     })
 }
 
+/// The parameters of sampling.
+const SAMPLING: [&str; 5] = ["temperature", "top_p", "top_k", "logprobs", "top_logprobs"];
+
+/// Whether the model refuses parameters of sampling beside the effort of a request.
+fn refuses_sampling_now(raw: &RawRequest, rules: &ModelRules) -> bool {
+    let is_among = |name: &&str| memmem::find(&raw.body, name.as_bytes()).is_some();
+    let depends = matches!(
+        rules.sampling,
+        SamplingSupport::UnlessReasoning | SamplingSupport::WithoutReasoning
+    );
+    // Only OpenAI's models refuse them; where they are ignored, they do no harm.
+    if !depends || !rules.bounds_completion || !SAMPLING.iter().any(is_among) {
+        return false;
+    }
+    let effort = original_effort(raw);
+    if rules.sampling == SamplingSupport::UnlessReasoning {
+        return rules.reasons(effort);
+    }
+    effort != Some(Effort::None)
+}
+
 fn refused_members(rules: &ModelRules) -> Vec<&'static str> {
     let mut names = Vec::new();
     match rules.sampling {
         SamplingSupport::Refused | SamplingSupport::Neutral | SamplingSupport::NeutralOneOf => {
-            names.extend(["temperature", "top_p", "top_k", "logprobs", "top_logprobs"]);
+            names.extend(SAMPLING);
         }
         SamplingSupport::Unknown
         | SamplingSupport::Free

@@ -25,8 +25,16 @@ const CONTINUE: &[u8] =
     br#",{"role":"user","content":"Continue your last message from where it ends."}"#;
 
 /// The members that rules are about.
-const MEMBERS: [&str; 6] =
-    ["thinking", "output_config", "tool_choice", "reasoning_effort", "reasoning", "messages"];
+const MEMBERS: [&str; 8] = [
+    "thinking",
+    "output_config",
+    "tool_choice",
+    "reasoning_effort",
+    "reasoning",
+    "messages",
+    "max_tokens",
+    "max_completion_tokens",
+];
 
 /// Returns `raw` as a model with these `rules` accepts it, or nothing if it does as it is. What was
 /// edited is named in `dropped`.
@@ -48,7 +56,10 @@ pub fn conform_original(
             edits.effort("output_config", Some("effort"), "effort");
             edits.prefill();
         }
-        Dialect::Chat => edits.effort("reasoning_effort", None, "reasoning_effort"),
+        Dialect::Chat => {
+            edits.effort("reasoning_effort", None, "reasoning_effort");
+            edits.bound();
+        }
         Dialect::Responses => edits.effort("reasoning", Some("effort"), "reasoning.effort"),
         Dialect::Gemini | Dialect::Ollama => {}
     }
@@ -61,10 +72,31 @@ pub fn conform_original(
     Some(raw.edited(body.into(), envelope))
 }
 
+/// Returns the effort that a request asks for, as far as its own dialect says.
+pub fn original_effort(raw: &RawRequest) -> Option<Effort> {
+    let (member, inner) = match raw.dialect {
+        Dialect::Chat => ("reasoning_effort", None),
+        Dialect::Responses => ("reasoning", Some("effort")),
+        Dialect::Messages => ("output_config", Some("effort")),
+        Dialect::Gemini | Dialect::Ollama => return None,
+    };
+    memmem::find(&raw.body, member.as_bytes())?;
+    let of_root = members(&raw.body, &(0..raw.body.len()));
+    let place = of_root.into_iter().find(|it| it.key == member)?;
+    let place = match inner {
+        None => place,
+        Some(inner) => {
+            members(&raw.body, &place.value_span).into_iter().find(|it| it.key == inner)?
+        }
+    };
+    Effort::parse(&place.string()?)
+}
+
 /// Whether the body has a member that rules are about; most have none, and are not scanned.
 fn may_matter(raw: &RawRequest, rules: &ModelRules) -> bool {
     let names: &[&str] = match raw.dialect {
         Dialect::Messages => &["thinking", "output_config", "tool_choice"],
+        Dialect::Chat if rules.bounds_completion => &["reasoning_effort", "max_tokens"],
         Dialect::Chat => &["reasoning_effort"],
         Dialect::Responses => &["reasoning"],
         Dialect::Gemini | Dialect::Ollama => &[],
@@ -105,8 +137,10 @@ impl<'a> OriginalEdits<'a> {
         inner.iter().find(|it| it.key == name)?.string().map(std::borrow::Cow::into_owned)
     }
 
+    /// Replaces the value of a member, whatever was to take its place before.
     fn replace(&mut self, name: &'static str, value: impl Into<Bytes>) {
         if let Some(span) = self.member(name).map(|it| it.value_span.clone()) {
+            self.edits.retain(|(place, _)| *place != span);
             self.edits.push((span, value.into()));
             self.dropped.insert(name);
         }
@@ -144,7 +178,6 @@ impl<'a> OriginalEdits<'a> {
             ForcedTools::UnlessReasoning => {
                 let thinking = self.word("thinking", "type");
                 if matches!(thinking.as_deref(), Some("enabled" | "adaptive")) {
-                    // Only the last edit of a place counts: there is none before for these models.
                     self.replace("thinking", &br#"{"type":"disabled"}"#[..]);
                 }
             }
@@ -168,6 +201,16 @@ impl<'a> OriginalEdits<'a> {
         if nearest != asked {
             self.edits.push((place.value_span, literal(nearest.as_str())));
             self.dropped.insert(reported);
+        }
+    }
+
+    /// The older name of the bound on an answer, where only the newer one is known.
+    fn bound(&mut self) {
+        if self.rules.bounds_completion
+            && self.member("max_completion_tokens").is_none()
+            && let Some(older) = self.member("max_tokens")
+        {
+            self.edits.push((older.key_span.clone(), literal("max_completion_tokens")));
         }
     }
 
@@ -312,6 +355,14 @@ mod tests {
             r#""messages":[{"role":"user","content":[{"type":"text","text":"\"role\":\"assistant\""}]}]"#,
             "as it is",
         );
+    }
+
+    #[test]
+    fn older_name_of_the_bound_is_replaced() {
+        let rules = ModelRules { bounds_completion: true, ..UNKNOWN };
+        let edit = |members: &str| edited(Dialect::Chat, &rules, members);
+        assert_eq!(edit(r#""max_tokens":5"#), r#""max_completion_tokens":5 "#);
+        assert_eq!(edit(r#""max_tokens":5,"max_completion_tokens":6"#), "as it is");
     }
 
     #[test]

@@ -77,7 +77,7 @@ mod unknown_values;
 mod upstream_error;
 
 pub use self::{
-    conform_original::conform_original,
+    conform_original::{conform_original, original_effort},
     error_type::error_type,
     ids::IdGenerator,
     inbound::{InboundDialect, RequestPrompts, ResponseContext, StreamWriter},

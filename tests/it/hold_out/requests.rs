@@ -92,6 +92,8 @@ fn of_messages() -> Vec<Value> {
         json!({ "tools": plain, "tool_choice": { "type": "any" } }),
         json!({ "tools": plain, "tool_choice": { "type": "any" },
             "thinking": { "type": "adaptive" } }),
+        json!({ "tools": plain, "tool_choice": { "type": "tool", "name": "f" },
+            "thinking": { "type": "enabled", "budget_tokens": 2000 } }),
         json!({ "tools": plain, "messages": used }),
         json!({ "tools": strict }),
         json!({ "output_config": { "format": { "type": "json_schema", "schema": closed } } }),

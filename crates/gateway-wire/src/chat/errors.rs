@@ -69,7 +69,10 @@ fn of_json(raw: &RawValue) -> UpstreamErrorBody {
     let Ok(object) = serde_json::from_str::<LazyObject<'_>>(raw.get()) else {
         return UpstreamErrorBody::default();
     };
-    let mut fault = match object.get("error").or_else(|| object.get("detail")) {
+    // Mistral has the list of its framework in the message.
+    let message = object.get("message").filter(|raw| raw.get().starts_with('{'));
+    let inner = object.get("error").or_else(|| object.get("detail")).or(message);
+    let mut fault = match inner {
         Some(inner) => of_json(inner),
         None => UpstreamErrorBody::default(),
     };
@@ -234,6 +237,12 @@ mod tests {
             "InvalidRequest: no logprobs",
         );
         check(false, 400, r#"{"detail":"bad body"}"#, "InvalidRequest: bad body");
+        check(
+            false,
+            400,
+            r#"{"object":"error","message":{"detail":[{"loc":["body","user"],"msg":"extra"}]}}"#,
+            "InvalidRequest: extra",
+        );
         check(
             false,
             422,

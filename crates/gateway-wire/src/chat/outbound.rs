@@ -62,11 +62,11 @@ impl OutboundDialect for ChatOutbound {
     }
 
     fn encode(&self, call: &ProviderRequest) -> Result<EncodedRequest> {
-        if let Some(original) = Self::passthrough_request(call) {
-            let body = edit_request(&self.quirks, original, &call.target);
-            return Ok(EncodedRequest { body, dropped: DroppedParams::default() });
-        }
         let mut dropped = DroppedParams::default();
+        if let Some(original) = Self::passthrough_request(call) {
+            let body = edit_request(&self.quirks, original, &call.target, &mut dropped);
+            return Ok(EncodedRequest { body, dropped });
+        }
         let request = call.request()?;
         let body =
             encode_request::encode(&self.quirks, request, &call.target, call.stream, &mut dropped);

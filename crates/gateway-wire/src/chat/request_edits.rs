@@ -2,15 +2,15 @@
 //!
 //! Everything else stays as the caller wrote it, to the byte.
 
-use super::quirks::{ChatFeature, Quirks, ReasoningHistory};
+use super::quirks::{ChatFeature, Quirks, ReasoningHistory, ReasoningParameter};
 use crate::json::lazy_object::LazyObject;
 use crate::{
     json::{self, JsonLimits, JsonMember},
     splice::{literal, splice},
 };
 use bytes::Bytes;
-use gateway_core::{Envelope, RawRequest, Target};
-use memchr::memmem::Finder;
+use gateway_core::{DroppedParams, Envelope, RawRequest, Target};
+use memchr::memmem::{self, Finder};
 use serde_json::value::RawValue;
 use std::{ops::Range, sync::LazyLock};
 
@@ -20,8 +20,13 @@ static TOOL_CALLS: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"tool_c
 
 type ByteEdits = Vec<(Range<usize>, Bytes)>;
 
-/// The body to send to `target`, in pieces.
-pub(crate) fn edit_request(quirks: &Quirks, original: &RawRequest, target: &Target) -> Vec<Bytes> {
+/// The body to send to `target`, in pieces. What is lost of it is noted in `dropped`.
+pub(crate) fn edit_request(
+    quirks: &Quirks,
+    original: &RawRequest,
+    target: &Target,
+    dropped: &mut DroppedParams,
+) -> Vec<Bytes> {
     let RawRequest { body, envelope, .. } = original;
     let model = &*target.model;
     let mut edits = Vec::new();
@@ -46,6 +51,8 @@ pub(crate) fn edit_request(quirks: &Quirks, original: &RawRequest, target: &Targ
         edits.extend(envelope.session.iter().map(|(_, at)| (at.clone(), Bytes::new())));
     }
     rename(quirks, original, target, &mut edits);
+    switch_reasoning_off(quirks, original, &mut edits);
+    simplify_format(quirks, original, &mut edits, dropped);
     if !quirks.knows(ChatFeature::Developer) && DEVELOPER.find(body).is_some() {
         each_message(body, envelope, |message| replace_developer_role(body, message, &mut edits));
     }
@@ -141,6 +148,54 @@ fn rename(quirks: &Quirks, original: &RawRequest, target: &Target, edits: &mut B
     }
 }
 
+/// The member called `name`, if the body has it.
+fn member<'a>(original: &'a RawRequest, name: &str) -> Option<JsonMember<'a>> {
+    if !original.may_have(name) {
+        return None;
+    }
+    let body = &original.body;
+    members(body, &(0..body.len())).into_iter().find(|member| member.key == name)
+}
+
+/// The wish not to reason, where a switch says it and not an effort.
+fn switch_reasoning_off(quirks: &Quirks, original: &RawRequest, edits: &mut ByteEdits) {
+    if quirks.thinking != ReasoningParameter::Switch {
+        return;
+    }
+    let effort = member(original, "reasoning_effort");
+    let is_off = |it: &JsonMember<'_>| it.string().as_deref() == Some("none");
+    if let Some(effort) = effort.filter(is_off)
+        && member(original, "thinking").is_none()
+    {
+        let span = effort.key_span.start..effort.value_span.end;
+        edits.push((span, Bytes::from_static(br#""thinking":{"type":"disabled"}"#)));
+    }
+}
+
+/// A format that holds to a schema, where the upstream has only one that holds to JSON; it wants the
+/// messages to mention that.
+fn simplify_format(
+    quirks: &Quirks,
+    original: &RawRequest,
+    edits: &mut ByteEdits,
+    dropped: &mut DroppedParams,
+) {
+    if quirks.knows(ChatFeature::JsonSchema) {
+        return;
+    }
+    let Some(format) = member(original, "response_format") else { return };
+    if !format.value().contains("\"json_schema\"") {
+        return;
+    }
+    let messages = original.envelope.messages.clone().and_then(|at| original.body.get(at));
+    let mentions =
+        messages.is_some_and(|it| memmem::find(&it.to_ascii_lowercase(), b"json").is_some());
+    let simpler: &[u8] =
+        if mentions { br#"{"type":"json_object"}"# } else { br#"{"type":"text"}"# };
+    edits.push((format.value_span, Bytes::from_static(simpler)));
+    dropped.insert("response_format.json_schema");
+}
+
 fn each_message<'a>(body: &'a [u8], envelope: &Envelope, mut see: impl FnMut(&LazyObject<'a>)) {
     let messages = envelope.messages.clone().and_then(|at| body.get(at));
     let messages: Option<Vec<&RawValue>> =
@@ -205,7 +260,9 @@ mod tests {
 
     fn sent(quirks: &Quirks, body: &str) -> String {
         let target = Target { model: "new".into(), card: None };
-        String::from_utf8(edit_request(quirks, &original(body), &target).concat()).unwrap()
+        let mut dropped = DroppedParams::default();
+        let body = edit_request(quirks, &original(body), &target, &mut dropped);
+        String::from_utf8(body.concat()).unwrap()
     }
 
     #[track_caller]

@@ -43,8 +43,9 @@ impl OutboundDialect for CompletionsOutbound {
         let original = RawRequest::new(Dialect::Chat, body, envelope, |_| {
             Err(GatewayError::new(ErrorKind::Internal, "a completion is not read as a chat"))
         });
-        let body = edit_request(&self.quirks, &original, &call.target);
-        Ok(EncodedRequest { body, dropped: DroppedParams::default() })
+        let mut dropped = DroppedParams::default();
+        let body = edit_request(&self.quirks, &original, &call.target, &mut dropped);
+        Ok(EncodedRequest { body, dropped })
     }
 
     fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: IdGenerator) -> Result<Chunk> {
