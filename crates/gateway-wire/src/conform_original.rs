@@ -25,16 +25,8 @@ const CONTINUE: &[u8] =
     br#",{"role":"user","content":"Continue your last message from where it ends."}"#;
 
 /// The members that rules are about.
-const MEMBERS: [&str; 8] = [
-    "thinking",
-    "output_config",
-    "tool_choice",
-    "reasoning_effort",
-    "reasoning",
-    "messages",
-    "max_tokens",
-    "max_completion_tokens",
-];
+const MEMBERS: [&str; 6] =
+    ["thinking", "output_config", "tool_choice", "reasoning_effort", "reasoning", "messages"];
 
 /// Returns `raw` as a model with these `rules` accepts it, or nothing if it does as it is. What was
 /// edited is named in `dropped`.
@@ -56,10 +48,7 @@ pub fn conform_original(
             edits.effort("output_config", Some("effort"), "effort");
             edits.prefill();
         }
-        Dialect::Chat => {
-            edits.effort("reasoning_effort", None, "reasoning_effort");
-            edits.bound();
-        }
+        Dialect::Chat => edits.effort("reasoning_effort", None, "reasoning_effort"),
         Dialect::Responses => edits.effort("reasoning", Some("effort"), "reasoning.effort"),
         Dialect::Gemini | Dialect::Ollama => {}
     }
@@ -96,7 +85,6 @@ pub fn original_effort(raw: &RawRequest) -> Option<Effort> {
 fn may_matter(raw: &RawRequest, rules: &ModelRules) -> bool {
     let names: &[&str] = match raw.dialect {
         Dialect::Messages => &["thinking", "output_config", "tool_choice"],
-        Dialect::Chat if rules.bounds_completion => &["reasoning_effort", "max_tokens"],
         Dialect::Chat => &["reasoning_effort"],
         Dialect::Responses => &["reasoning"],
         Dialect::Gemini | Dialect::Ollama => &[],
@@ -201,16 +189,6 @@ impl<'a> OriginalEdits<'a> {
         if nearest != asked {
             self.edits.push((place.value_span, literal(nearest.as_str())));
             self.dropped.insert(reported);
-        }
-    }
-
-    /// The older name of the bound on an answer, where only the newer one is known.
-    fn bound(&mut self) {
-        if self.rules.bounds_completion
-            && self.member("max_completion_tokens").is_none()
-            && let Some(older) = self.member("max_tokens")
-        {
-            self.edits.push((older.key_span.clone(), literal("max_completion_tokens")));
         }
     }
 
@@ -355,14 +333,6 @@ mod tests {
             r#""messages":[{"role":"user","content":[{"type":"text","text":"\"role\":\"assistant\""}]}]"#,
             "as it is",
         );
-    }
-
-    #[test]
-    fn older_name_of_the_bound_is_replaced() {
-        let rules = ModelRules { bounds_completion: true, ..UNKNOWN };
-        let edit = |members: &str| edited(Dialect::Chat, &rules, members);
-        assert_eq!(edit(r#""max_tokens":5"#), r#""max_completion_tokens":5 "#);
-        assert_eq!(edit(r#""max_tokens":5,"max_completion_tokens":6"#), "as it is");
     }
 
     #[test]

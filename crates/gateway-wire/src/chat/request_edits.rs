@@ -279,7 +279,9 @@ mod tests {
         let card = Arc::new(ModelCard { rules, ..ModelCard::new("new", "openai") });
         let target = Target { model: "new".into(), card: Some(card) };
         let sent = |body: &str| {
-            String::from_utf8(edit_request(OPENAI, &original(body), &target).concat()).unwrap()
+            let mut dropped = DroppedParams::default();
+            let edited = edit_request(OPENAI, &original(body), &target, &mut dropped);
+            String::from_utf8(edited.concat()).unwrap()
         };
         assert_eq!(
             sent(r#"{"model":"new","max_tokens":5}"#),

@@ -156,12 +156,7 @@ fn encoding_format_is_converted_on_request() {
     let wanted = embeddings_reply(r#""AACAPwAAIMA=""#, r#""zczMPQ==""#, "m", 0);
     check_answer(&OPENAI, numbers, "base64", &wanted);
     check_answer(&OPENAI, base64, "base64", &wanted);
-    check_answer(
-        &OPENAI,
-        base64,
-        "float",
-        &embeddings_reply("[1.0,-2.5]", "[0.1]", "m", 0),
-    );
+    check_answer(&OPENAI, base64, "float", &embeddings_reply("[1.0,-2.5]", "[0.1]", "m", 0));
 }
 
 #[test]
