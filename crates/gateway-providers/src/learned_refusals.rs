@@ -107,7 +107,8 @@ impl LearnedRefusals {
 /// The parameter that a provider's refusal names.
 fn refused_param(error: &GatewayError) -> Option<&'static str> {
     let is_refusal = matches!(error.upstream_status(), Some(400 | 422));
-    if !is_refusal || error.kind() != ErrorKind::InvalidRequest {
+    let is_invalid = matches!(error.kind(), ErrorKind::InvalidRequest | ErrorKind::Unprocessable);
+    if !is_refusal || !is_invalid {
         return None;
     }
     let at = error.param().map(|param| match param {

@@ -241,7 +241,7 @@ mod tests {
             false,
             400,
             r#"{"object":"error","message":{"detail":[{"loc":["body","user"],"msg":"extra"}]}}"#,
-            "InvalidRequest: extra",
+            "InvalidRequest: extra at user",
         );
         check(
             false,
