@@ -56,6 +56,7 @@ where
         idempotency: store.clone(),
         ledger: store.clone(),
         client_keys: store.clone(),
+        request_log: store.clone(),
         quotas: Arc::new(KvQuotas::new(Arc::clone(&store), clock)),
         probe: store,
         background,

@@ -35,13 +35,14 @@ mod local;
 mod memory;
 mod record;
 mod redis;
+mod request_log;
 mod settings;
 mod stores;
 mod usage_journal;
 
 pub use self::{
     compose::open,
-    limits::{StoreLimits, TenantLimits},
+    limits::{RequestLogLimits, StoreLimits, TenantLimits},
     settings::{Durability, EmbeddedSettings, RedisSettings, StoreBackend, StoreSettings},
     stores::{DurabilityClass, HealthMonitor, StoreHealth, Stores},
     usage_journal::FileJournal,

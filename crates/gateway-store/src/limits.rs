@@ -1,5 +1,7 @@
 //! Size limits of a store.
 
+use std::time::Duration;
+
 /// Size limits of a store. Every limit rejects or evicts; none drops session data silently.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StoreLimits {
@@ -27,6 +29,23 @@ pub struct StoreLimits {
     pub memory_bytes: u64,
     /// Days for which the ledger keeps closed rows and totals.
     pub ledger_days: u64,
+    /// The log of requests.
+    pub request_log: RequestLogLimits,
+}
+
+/// Bounds on the log of requests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RequestLogLimits {
+    /// The number of requests; the oldest are dropped.
+    pub requests: u64,
+    /// The time for which a request is kept.
+    pub ttl: Duration,
+}
+
+impl Default for RequestLogLimits {
+    fn default() -> Self {
+        Self { requests: 100_000, ttl: Duration::from_hours(7 * 24) }
+    }
 }
 
 /// Bounds on the state of one tenant.
@@ -63,6 +82,7 @@ impl Default for StoreLimits {
             tenant: TenantLimits::default(),
             memory_bytes: 512 << 20,
             ledger_days: 400,
+            request_log: RequestLogLimits::default(),
         }
     }
 }

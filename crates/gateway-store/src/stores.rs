@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use gateway_core::state::{
-    Cache, ClientKeys, Idempotency, Ledger, Quotas, ReasoningStore, ResponseStore, SessionStore,
+    Cache, ClientKeys, Idempotency, Ledger, Quotas, ReasoningStore, RequestLogStore, ResponseStore,
+    SessionStore,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::Instant};
@@ -27,6 +28,8 @@ pub struct Stores {
     pub quotas: Arc<dyn Quotas>,
     /// Keys that are given to clients.
     pub client_keys: Arc<dyn ClientKeys>,
+    /// The log of requests.
+    pub request_log: Arc<dyn RequestLogStore>,
     pub(crate) probe: Arc<dyn HealthProbe>,
     /// Ends with this value.
     pub(crate) background: JoinSet<()>,

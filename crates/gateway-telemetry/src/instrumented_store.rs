@@ -8,8 +8,9 @@ use gateway_core::{
     state::{
         Batch, BeginResult, Cache, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork,
         Idempotency, Key, LeaseReply, LeaseRequest, Ledger, NewSession, Outcome, Page, Quotas,
-        ReasoningStore, Replay, ResponseStore, Session, SessionPage, SessionPatch, SessionStore,
-        Slice, Snapshot, StoreError, StoredReasoning, StoredResponse, Tenant, Totals, Turn,
+        ReasoningStore, Replay, RequestLogBatch, RequestLogPage, RequestLogQuery, RequestLogStore,
+        ResponseStore, Session, SessionPage, SessionPatch, SessionStore, Slice, Snapshot,
+        StoreError, StoredReasoning, StoredResponse, Tenant, Totals, Turn,
     },
 };
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
@@ -141,5 +142,9 @@ ports! {
         remove(id: &str) -> bool;
         all() -> Vec<ClientKey>;
         version() -> u64;
+    }
+    RequestLogStore as "request_log" {
+        append(batch: &RequestLogBatch) -> ();
+        search(query: &RequestLogQuery) -> RequestLogPage;
     }
 }

@@ -17,6 +17,7 @@ mod lease;
 mod ledger;
 mod quota;
 mod reasoning;
+mod request_log;
 mod response;
 mod session;
 mod usage_journal;
@@ -35,6 +36,10 @@ pub use self::{
         RateRemaining, Refusal, SlotGrant, SlotLease,
     },
     reasoning::{ReasoningStore, StoredReasoning},
+    request_log::{
+        InvalidCursor, LoggedAttempt, LoggedRequest, RequestLogBatch, RequestLogCursor,
+        RequestLogPage, RequestLogQuery, RequestLogStore,
+    },
     response::{Events, ResponseStore, StoredResponse},
     session::{
         Claim, Entry, Fork, NewSession, Outcome, Page, Session, SessionContext, SessionPage,
@@ -45,6 +50,6 @@ pub use self::{
 #[cfg(feature = "test-support")]
 pub use self::{
     cache::MockCache, client_key::MockClientKeys, idempotency::MockIdempotency, ledger::MockLedger,
-    quota::MockQuotas, reasoning::MockReasoningStore, response::MockResponseStore,
-    session::MockSessionStore,
+    quota::MockQuotas, reasoning::MockReasoningStore, request_log::MockRequestLogStore,
+    response::MockResponseStore, session::MockSessionStore,
 };

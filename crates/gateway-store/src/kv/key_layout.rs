@@ -8,11 +8,16 @@
 //! l <tenant> <created> <id>         a session, to be listed newest first
 //! x <expires> <kind> <tenant> <id>  when a thing ends
 //! q <tenant>                        the state that a tenant keeps
+//! g i <segment>                     the index of a segment of the request log, newest first
+//! g l <segment>                     its lines
+//! g o <at> <writer>                 the segments, oldest first
+//! g n                               the number of requests in the log
 //! ```
 //!
 //! Numbers are big-endian, so that they sort; names come with their length, so that no two keys
 //! share bytes by accident.
 
+use crate::request_log::SegmentName;
 use gateway_core::state::{Key, Tenant};
 use std::ops::Range;
 
@@ -170,6 +175,58 @@ pub(crate) fn read_expiry(name: &[u8]) -> Option<(u64, &[u8])> {
     Some((u64::from_be_bytes(*at), object))
 }
 
+/// The place of the index of a segment of the request log: the newest sorts first.
+pub(crate) fn log_index(name: SegmentName) -> Vec<u8> {
+    log_segment(b"gi", name)
+}
+
+/// The place of the lines of a segment.
+pub(crate) fn log_lines(name: SegmentName) -> Vec<u8> {
+    log_segment(b"gl", name)
+}
+
+fn log_segment(kind: &[u8], SegmentName { at, writer }: SegmentName) -> Vec<u8> {
+    [kind, &(u64::MAX - at).to_be_bytes(), &(u32::MAX - writer).to_be_bytes()].concat()
+}
+
+/// The indexes of the segment `name` and of older ones.
+pub(crate) fn log_indexes_from(name: SegmentName) -> Range<Vec<u8>> {
+    log_index(name)..b"gj".to_vec()
+}
+
+/// Returns the name of the segment whose index is at `key`.
+pub(crate) fn read_log_index(key: &[u8]) -> Option<SegmentName> {
+    let (at, writer) = read_segment(key, b"gi")?;
+    Some(SegmentName { at: u64::MAX - at, writer: u32::MAX - writer })
+}
+
+/// The place of a segment in the order of segments: the oldest sorts first.
+pub(crate) fn log_order(SegmentName { at, writer }: SegmentName) -> Vec<u8> {
+    [b"go", &at.to_be_bytes()[..], &writer.to_be_bytes()].concat()
+}
+
+/// The order of segments.
+pub(crate) fn log_orders() -> Range<Vec<u8>> {
+    b"go".to_vec()..b"gp".to_vec()
+}
+
+/// Returns the name of the segment at `key` in their order.
+pub(crate) fn read_log_order(key: &[u8]) -> Option<SegmentName> {
+    let (at, writer) = read_segment(key, b"go")?;
+    Some(SegmentName { at, writer })
+}
+
+fn read_segment(key: &[u8], kind: &[u8]) -> Option<(u64, u32)> {
+    let (at, rest) = key.strip_prefix(kind)?.split_first_chunk()?;
+    let writer = rest.try_into().ok()?;
+    Some((u64::from_be_bytes(*at), u32::from_be_bytes(writer)))
+}
+
+/// The place of the number of requests in the log.
+pub(crate) fn log_count() -> Vec<u8> {
+    b"gn".to_vec()
+}
+
 fn list_of(tenant: &Tenant) -> Vec<u8> {
     let mut name = vec![b'l'];
     push(&mut name, tenant.as_str());
@@ -259,6 +316,17 @@ mod tests {
         for other in [expiry(1, &object), usage(b"a"), b"o".to_vec(), b"os\0\0\0\x09a".to_vec()] {
             assert!(counted(&other).is_none(), "{other:?}");
         }
+    }
+
+    #[test]
+    fn segments_of_the_request_log_are_ordered_by_time() {
+        let [older, newer] = [(5, 9), (6, 1)].map(|(at, writer)| SegmentName { at, writer });
+        assert!(log_index(newer) < log_index(older) && log_order(older) < log_order(newer));
+        assert!(log_indexes_from(newer).contains(&log_index(older)));
+        assert!(!log_indexes_from(older).contains(&log_index(newer)));
+        assert_eq!(read_log_index(&log_index(older)), Some(older));
+        assert_eq!(read_log_order(&log_order(older)), Some(older));
+        assert!(log_orders().contains(&log_order(newer)));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(crate) mod ledger;
 mod ports;
 mod quotas;
 mod reasoning;
+mod request_log;
 mod response;
 mod session;
 pub(crate) mod session_change;

@@ -2,7 +2,7 @@
 
 use super::{
     Durable, KvEngine, ReadView, WriteTxn, client_keys, expiry, idempotency, ledger, reasoning,
-    response, session, session_change, tenant_usage,
+    request_log, response, session, session_change, tenant_usage,
 };
 use crate::{clock::StoreClock, limits::StoreLimits, local::SessionClaims, record};
 use async_trait::async_trait;
@@ -36,21 +36,33 @@ impl<E: KvEngine> KvStore<E> {
 
     /// Forgets some of what has ended; says whether there may be more.
     pub(crate) async fn sweep(&self) -> Result<bool, StoreError> {
-        if !self.engine.read(expiry::is_due).await? {
+        let log = self.limits.request_log;
+        let due = move |view: &dyn ReadView, now| {
+            Ok(expiry::is_due(view, now)? || request_log::is_due(view, now, log)?)
+        };
+        if !self.engine.read(due).await? {
             return Ok(false);
         }
-        let swept = self.write(Durable::Visible, |txn, _| expiry::sweep(txn)).await?;
-        Ok(swept >= expiry::SWEEP)
+        let swept = self.write(Durable::Visible, |txn, limits| {
+            request_log::trim(txn, limits.request_log)?;
+            expiry::sweep(txn)
+        });
+        Ok(swept.await? >= expiry::SWEEP)
     }
 
-    async fn read<T: Send + 'static>(
+    /// Returns the size limits.
+    pub(super) const fn limits(&self) -> &StoreLimits {
+        &self.limits
+    }
+
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         operation: impl FnOnce(&dyn ReadView, u64) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.engine.read(operation).await
     }
 
-    async fn write<T: Send + 'static>(
+    pub(super) async fn write<T: Send + 'static>(
         &self,
         wait: Durable,
         operation: impl FnOnce(&mut WriteTxn<'_>, &StoreLimits) -> Result<T, StoreError>

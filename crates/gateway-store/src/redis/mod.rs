@@ -15,6 +15,7 @@ mod ledger;
 mod quotas;
 mod reasoning;
 mod reply;
+mod request_log;
 mod responses;
 mod script;
 mod session_list;
@@ -59,6 +60,7 @@ pub(crate) async fn open(
         ledger: remote.clone(),
         quotas: remote.clone(),
         client_keys: remote.clone(),
+        request_log: remote.clone(),
         probe: remote,
         background,
     })

@@ -50,6 +50,9 @@ scripts! {
     CLIENT_KEY_REMOVE = "client_key_remove.lua";
     TENANT_CHARGE = "tenant_charge.lua";
     TENANT_RELEASE = "tenant_release.lua";
+    REQUEST_LOG_APPEND = "request_log_append.lua";
+    REQUEST_LOG_INDEXES = "request_log_indexes.lua";
+    REQUEST_LOG_LINES = "request_log_lines.lua";
     QUOTA_EXCHANGE = "quota_exchange.lua";
     QUOTA_REPLICAS = "quota_replicas.lua";
     QUOTA_RESET = "quota_reset.lua";

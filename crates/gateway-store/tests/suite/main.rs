@@ -20,6 +20,7 @@ mod quotas;
 mod records;
 mod redis_faults;
 mod redis_server;
+mod request_log;
 mod sessions;
 mod tenants;
 mod topologies;
@@ -101,6 +102,10 @@ suite! {
         reset_budget_begins_anew
         clients_do_not_share_limits
         concurrent_charges_never_exceed_limit;
+    request_log:
+        logged_requests_are_found_newest_first
+        request_log_keeps_the_newest
+        logged_request_ends_its_lifetime;
     tenants:
         records_of_other_tenants_are_invisible;
     limits:
