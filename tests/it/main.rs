@@ -65,6 +65,7 @@ mod passthrough;
 mod pricing;
 mod providers;
 mod reloading;
+mod request_log;
 mod resilience;
 mod responses_state;
 mod routes;

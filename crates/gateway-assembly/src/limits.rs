@@ -12,7 +12,8 @@ use gateway_core::{PriceHistory, state::UsageJournal};
 use gateway_engine::ProviderDirectory;
 use gateway_limits::{
     Admission, AdmissionSettings, FailedAttempts, LedgerSharing, LimitAccounts, LimitPolicy,
-    Limiter, LimiterSettings, Limits, MemoryPressure, UnpricedPolicy, UsageRecorder, VirtualKeys,
+    Limiter, LimiterSettings, Limits, MemoryPressure, RequestRecorder, UnpricedPolicy,
+    UsageRecorder, VirtualKeys,
 };
 use gateway_store::{FileJournal, Stores};
 use gateway_tasks::supervise;
@@ -29,6 +30,7 @@ const LEASE_MARGIN: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct LimitResources {
     usage: UsageRecorder,
+    requests: RequestRecorder,
     virtual_keys: VirtualKeys,
     failed_attempts: Arc<FailedAttempts>,
     pressure: Arc<MemoryPressure>,
@@ -51,6 +53,9 @@ impl LimitResources {
         tasks.spawn(supervise("memory_pressure", measure));
         let (recorder, sharing) = (usage.clone(), ledger_sharing(config));
         tasks.spawn(supervise("usage_ledger", move || recorder.clone().run(sharing)));
+        let requests = RequestRecorder::new(Arc::clone(&stores.request_log));
+        let recorder = requests.clone();
+        tasks.spawn(supervise("request_log", move || recorder.clone().run()));
         let keys = virtual_keys.clone();
         tasks.spawn(supervise("virtual_keys", move || keys.clone().run()));
         let leases = accounts.clone();
@@ -61,7 +66,21 @@ impl LimitResources {
             tracing::warn!("the usage of crashed processes is recorded later");
         }
         let failed_attempts = Arc::default();
-        Self { usage, virtual_keys, failed_attempts, pressure, accounts, alerts, _tasks: tasks }
+        Self {
+            usage,
+            requests,
+            virtual_keys,
+            failed_attempts,
+            pressure,
+            accounts,
+            alerts,
+            _tasks: tasks,
+        }
+    }
+
+    /// Returns the recorder of the log of requests.
+    pub(crate) const fn request_recorder(&self) -> &RequestRecorder {
+        &self.requests
     }
 
     /// Applies the settings of what outlives a generation.
@@ -97,6 +116,7 @@ pub(crate) fn limits(
         limiter: Limiter::new(resources.accounts.clone(), &settings),
         admission: admission(config, resources, previous),
         usage: resources.usage.clone(),
+        request_log: config.request_log.enabled.then(|| resources.requests.clone()),
         assumed_output: config.limits.assumed_output_tokens,
         virtual_keys: resources.virtual_keys.clone(),
         failed_attempts: Arc::clone(&resources.failed_attempts),

@@ -6,7 +6,7 @@ use crate::{
 };
 use gateway_config::{Config, ConfiguredClient, DeploymentEnvironment, ProxyHeader};
 use gateway_console::LiveFeed;
-use gateway_engine::{Engine, EngineSettings, RequestLog, RequestObserver};
+use gateway_engine::{Engine, EngineSettings, RequestLog, RequestObserver, RequestRecords};
 use gateway_http::{
     About, BrowserGate, HttpService, Limits, OpenApiDocument, OpenCircuits, OperatorAccess,
     request::peer::{ForwardedHeader, Peers},
@@ -65,6 +65,9 @@ fn engine(
     let mut observers: Vec<Arc<dyn RequestObserver>> = vec![Arc::new(RequestLog)];
     if let Some(console) = console {
         observers.push(Arc::new(console.clone()));
+    }
+    if config.request_log.enabled {
+        observers.push(Arc::new(RequestRecords::new(shared.limits.request_recorder().clone())));
     }
     let directory =
         providers::directory(config, resources, through.as_ref(), connections, previous)?;

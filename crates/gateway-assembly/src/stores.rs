@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use gateway_config::{Config, StoreBackend, StoreDurability, StoreSection};
 use gateway_engine::RequestMetrics;
 use gateway_store::{
-    Durability, EmbeddedSettings, RedisSettings, StoreSettings, Stores, TenantLimits,
+    Durability, EmbeddedSettings, RedisSettings, RequestLogLimits, StoreSettings, Stores,
+    TenantLimits,
 };
 use gateway_telemetry::{instrumented_store::StoreInstrumentation, otel::OtelPipeline};
 use std::sync::Arc;
@@ -41,6 +42,10 @@ pub(crate) async fn open(
         sessions: config.store.tenant_sessions,
         responses: config.store.tenant_responses,
         replays: config.store.tenant_idempotency_records,
+    };
+    settings.limits.request_log = RequestLogLimits {
+        requests: config.request_log.requests(config.store.backend()),
+        ttl: config.request_log.ttl,
     };
     let mut stores = gateway_store::open(settings).await?;
     let health = stores.health().await;
@@ -90,4 +95,5 @@ fn instrument(
     stores.quotas = Arc::new(instrumentation.wrap(&stores.quotas));
     stores.ledger = Arc::new(instrumentation.wrap(&stores.ledger));
     stores.client_keys = Arc::new(instrumentation.wrap(&stores.client_keys));
+    stores.request_log = Arc::new(instrumentation.wrap(&stores.request_log));
 }

@@ -16,9 +16,11 @@ pub struct SettingChange {
 
 /// Settings that take effect at a restart: what they shape cannot be swapped while it is in use. A
 /// key that ends with a dot stands for all keys below it.
-const FROM_THE_START: [&str; 26] = [
+const FROM_THE_START: [&str; 28] = [
     "admission.body_memory",
     "admin.listen",
+    "request_log.max_requests",
+    "request_log.ttl",
     "server.host",
     "server.port",
     "server.health_port",

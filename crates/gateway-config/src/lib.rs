@@ -24,6 +24,7 @@ mod plan;
 mod printable;
 mod providers;
 mod raw_value;
+mod request_log;
 mod routes;
 mod rules;
 mod section;
@@ -54,6 +55,7 @@ pub use self::{
     plan::planned_changes,
     printable::printable,
     providers::{ProviderEntry, ProviderKind},
+    request_log::RequestLogSection,
     routes::{FallbackTrigger, RouteEntry, RouteTarget},
     server::{
         AuthMode, ByteSize, ConsoleSection, DeploymentEnvironment, LogOutput, LogSection,
@@ -101,6 +103,8 @@ pub struct Config {
     pub limits: LimitsSection,
     /// The settings of the budgets of all clients.
     pub budgets: BudgetsSection,
+    /// The log of requests.
+    pub request_log: RequestLogSection,
     /// The catalogue of models and prices.
     pub catalogue: CatalogueSection,
     /// The context-management service of the platform.
@@ -153,7 +157,7 @@ pub struct Config {
 const USUAL_FILE: &str = "gateway.toml";
 
 /// The sections of the configuration.
-const SECTIONS: [&str; 32] = [
+const SECTIONS: [&str; 33] = [
     "server",
     "auth",
     "timeouts",
@@ -164,6 +168,7 @@ const SECTIONS: [&str; 32] = [
     "resilience",
     "limits",
     "budgets",
+    "request_log",
     "catalogue",
     "cms",
     "services",
@@ -259,6 +264,7 @@ impl Config {
             resilience: section(root, "resilience", errors),
             limits: section(root, "limits", errors),
             budgets: section(root, "budgets", errors),
+            request_log: section(root, "request_log", errors),
             catalogue: section(root, "catalogue", errors),
             cms: section(root, "cms", errors),
             services: section(root, "services", errors),

@@ -13,6 +13,7 @@ use super::{
     limits::{BudgetsSection, LimitsSection},
     models::CatalogueSection,
     providers::KNOWN,
+    request_log::RequestLogSection,
     section::{Section, SettingDescription},
     server::{
         ConsoleSection, LogSection, MetricsSection, RoutingSection, ServerSection, TimeoutsSection,
@@ -71,6 +72,7 @@ pub(super) fn sections() -> Vec<SectionDescription> {
         describe::<ResilienceSection>("resilience"),
         describe::<LimitsSection>("limits"),
         describe::<BudgetsSection>("budgets"),
+        describe::<RequestLogSection>("request_log"),
         describe::<CatalogueSection>("catalogue"),
         describe::<CmsSection>("cms"),
         describe::<ServicesSection>("services"),

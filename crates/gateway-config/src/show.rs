@@ -69,6 +69,7 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Disp
     table("resilience", "resilience", config.resilience.show());
     table("limits", "limits", config.limits.show());
     table("budgets", "budgets", config.budgets.show());
+    table("request_log", "request_log", config.request_log.show());
     table("catalogue", "catalogue", config.catalogue.show());
     table("cms", "cms", config.cms.show());
     table("services", "services", config.services.show());

@@ -1,7 +1,7 @@
 //! The live feed as an observer of requests.
 
 use crate::{EndedRequest, LiveFeed, LiveRequest, StartedRequest};
-use gateway_core::{NanoDollars, Usage, time::millis};
+use gateway_core::{Chunk, NanoDollars, Usage, time::millis};
 use gateway_engine::{ProgressObserver, RequestObserver, RequestStarted, RequestSummary};
 use gateway_tasks::unix_time;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ impl RequestObserver for LiveFeed {
 }
 
 impl ProgressObserver for LiveRequest {
-    fn chunk(&self, has_output: bool) {
-        LiveRequest::chunk(self, has_output);
+    fn chunk(&self, chunk: &Chunk) {
+        LiveRequest::chunk(self, chunk.output);
     }
 
     fn finished(self: Box<Self>, request: &RequestSummary<'_>) {

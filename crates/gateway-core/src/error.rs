@@ -25,6 +25,7 @@ struct Details {
     message: Cow<'static, str>,
     code: Option<Cow<'static, str>>,
     param: Option<Cow<'static, str>>,
+    limit: Option<Cow<'static, str>>,
     retry_after: Option<Duration>,
     upstream_status: Option<u16>,
     meta: Option<Box<ResponseMeta>>,
@@ -117,6 +118,7 @@ impl GatewayError {
             message: message.into(),
             code: None,
             param: None,
+            limit: None,
             retry_after: None,
             upstream_status: None,
             meta: None,
@@ -161,6 +163,13 @@ impl GatewayError {
         self
     }
 
+    /// Sets the limit that refused the request: the name of its setting, never a caller's text.
+    #[must_use]
+    pub fn with_limit(mut self, limit: impl Into<Cow<'static, str>>) -> Self {
+        self.0.limit = Some(limit.into());
+        self
+    }
+
     /// Sets the upstream's HTTP status.
     #[must_use]
     pub fn with_upstream_status(mut self, status: u16) -> Self {
@@ -190,6 +199,7 @@ impl GatewayError {
             message,
             code,
             param,
+            limit,
             retry_after,
             upstream_status,
             meta,
@@ -201,6 +211,7 @@ impl GatewayError {
             message: message.clone(),
             code: code.clone(),
             param: param.clone(),
+            limit: limit.clone(),
             retry_after: *retry_after,
             upstream_status: *upstream_status,
             meta: meta.clone(),
@@ -227,6 +238,11 @@ impl GatewayError {
     /// Returns the parameter at fault.
     pub fn param(&self) -> Option<&str> {
         self.0.param.as_deref()
+    }
+
+    /// Returns the limit that refused the request.
+    pub fn limit(&self) -> Option<&str> {
+        self.0.limit.as_deref()
     }
 
     /// Returns the time after which a retry may succeed.

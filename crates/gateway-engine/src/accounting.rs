@@ -10,8 +10,8 @@ use crate::{
     metrics::ResponseTiming,
 };
 use gateway_core::{
-    Attempt, CacheStatus, Chunk, GatewayError, ModelCard, ResponseMeta, StreamEnd, StreamEvent,
-    StreamObserver, Target, Usage, UsageMeter,
+    Attempt, CacheStatus, Chunk, DroppedParams, GatewayError, ModelCard, ResponseMeta, StreamEnd,
+    StreamEvent, StreamObserver, Target, Usage, UsageMeter,
 };
 use gateway_limits::{
     AdmissionPermit, Client, PANICKED_OUTCOME, QuotaReservation, RequestLabels, RequestResult,
@@ -33,11 +33,14 @@ pub(crate) struct RequestAccounting {
     started: Instant,
     provider: Arc<str>,
     card: Option<Arc<ModelCard>>,
+    /// The model that another target than the planned one asks, if the catalogue does not have it.
+    uncatalogued: Option<Arc<str>>,
     upstream_request_id: Option<String>,
     stream: bool,
     traceparent: Option<Arc<str>>,
     attempts: u32,
     failed_attempts: Vec<Attempt>,
+    dropped: DroppedParams,
     cache: Option<CacheStatus>,
     first_output: Option<Instant>,
     usage: Option<Usage>,
@@ -84,6 +87,8 @@ impl RequestContext {
             tenant: &self.head.client.tenant,
             provider: &plan.route.provider,
             model: &target.model,
+            requested_model: &self.model,
+            arrived: self.head.started,
             stream: self.stream,
         };
         let progress = engine.observers.iter().filter_map(|it| it.started(&started)).collect();
@@ -94,11 +99,13 @@ impl RequestContext {
             started: Instant::now(),
             provider: Arc::clone(&plan.route.provider),
             card: target.card.clone(),
+            uncatalogued: None,
             upstream_request_id: None,
             stream: self.stream,
             traceparent: self.head.options.traceparent.clone(),
             attempts: 0,
             failed_attempts: Vec::new(),
+            dropped: DroppedParams::default(),
             cache: None,
             first_output: None,
             usage: None,
@@ -146,17 +153,26 @@ impl RequestAccounting {
         self.finalize(StreamEnd::Failed(error));
     }
 
+    /// Records parameters that do not reach the model.
+    pub(crate) fn params_dropped(&mut self, dropped: &DroppedParams) {
+        self.dropped.extend(dropped.clone());
+    }
+
     /// Records which target answers, or failed to.
     fn record_upstream(&mut self, meta: &ResponseMeta) {
         self.attempts = meta.attempts;
         self.upstream_request_id.clone_from(&meta.upstream_request_id);
         self.engine.metrics.parameters_dropped(&meta.dropped);
         self.failed_attempts.clone_from(&meta.attempts_log);
+        if !meta.dropped.is_empty() {
+            self.params_dropped(&meta.dropped);
+        }
         self.cache = meta.cache;
         let is_another = meta.provider != self.provider && !meta.provider.is_empty();
         if is_another {
             self.provider = Arc::clone(&meta.provider);
             self.engine.metrics.provider_called(&self.provider);
+            self.uncatalogued = Some(Arc::clone(&meta.model));
         }
         // What is paid is the price of the model that answers.
         let is_same = match (&meta.card, &self.card) {
@@ -232,6 +248,15 @@ impl RequestAccounting {
         }
     }
 
+    /// The model that answered, as the catalogue has it, else as its provider does.
+    fn served_model(&self) -> &str {
+        match (&self.card, &self.uncatalogued) {
+            (Some(card), _) => &card.id,
+            (None, Some(model)) => model,
+            (None, None) => &self.plan.ledger_name,
+        }
+    }
+
     /// Counts what is odd about the tokens that the provider reports.
     fn count_usage_anomalies(&self, end: StreamEnd<'_>) {
         if let Some(CacheStatus::Hit { .. }) = self.cache {
@@ -266,6 +291,7 @@ impl RequestAccounting {
             tenant: &self.client.tenant,
             provider: &self.provider,
             model: self.card.as_ref().map_or(OTHER, |card| &card.id),
+            served_model: self.served_model(),
             assumed: self.card.as_ref().and_then(|card| card.assumed_from.as_deref()),
             rule: self.plan.route.rule,
             stream: self.stream,
@@ -274,6 +300,7 @@ impl RequestAccounting {
             finish: self.finish,
             attempts: self.attempts,
             failed_attempts: &self.failed_attempts,
+            dropped: &self.dropped,
             cache: self.cache,
             usage: used.usage,
             reported_usage: self.usage,
@@ -306,7 +333,7 @@ fn outcome(end: StreamEnd<'_>) -> &'static str {
 impl StreamObserver for RequestAccounting {
     fn on_chunk(&mut self, chunk: &Chunk) {
         for progress in &self.progress {
-            progress.chunk(chunk.output);
+            progress.chunk(chunk);
         }
         if let Some(meta) = &chunk.meta {
             self.record_upstream(meta);

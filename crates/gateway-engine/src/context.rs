@@ -2,7 +2,7 @@
 
 use crate::{
     Engine, RequestHead, RoutePlan,
-    response::{RequestFailure, ResponseFacts},
+    response::{FailedRequest, RequestFailure, ResponseFacts},
 };
 use bytes::Bytes;
 use gateway_core::{
@@ -56,8 +56,13 @@ pub(crate) struct ProviderHandle(pub(crate) Arc<dyn Provider>);
 impl RequestContext {
     /// The failure of a request that was not sent.
     pub(crate) fn failure(mut self: Box<Self>, error: GatewayError) -> Box<RequestFailure> {
+        let request = FailedRequest {
+            client: Some(Arc::clone(&self.head.client)),
+            model: Some(mem::take(&mut self.model)).filter(|model| !model.is_empty()),
+            model_label: Some(Arc::clone(&self.plan.label)),
+        };
         let facts = mem::take(&mut self.facts);
-        Box::new(RequestFailure { error, facts, is_accounted: false })
+        Box::new(RequestFailure { error, facts, is_accounted: false, request })
     }
 
     /// Returns the failure of a request whose accounting is closed.

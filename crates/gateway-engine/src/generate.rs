@@ -287,7 +287,10 @@ impl ComposedRequest {
     /// Sends the request, and writes the response in the caller's dialect.
     async fn respond(mut self: Box<Self>) -> StageResult<EngineResponse> {
         self.request.context.passthrough_above = self.passthrough_above();
-        let accounting = Box::new(self.context.accounting(&self.request.target));
+        let mut accounting = Box::new(self.context.accounting(&self.request.target));
+        if !self.dropped.is_empty() {
+            accounting.params_dropped(&self.dropped);
+        }
         let reply = ResponseContext {
             payload: self.original.clone(),
             model: mem::take(&mut self.context.model),

@@ -32,6 +32,7 @@ mod observer;
 mod prepare;
 mod request;
 mod request_log;
+mod request_records;
 mod response;
 mod revocation;
 mod session;
@@ -55,12 +56,15 @@ pub use self::{
     engine::{Engine, EngineSettings},
     explain::{ExplainedTarget, Explanation},
     local_models::{LocalModel, LocalModels},
-    metrics::{InFlight, RequestMetrics, names as metric_names},
+    metrics::{InFlight, RefusalLabels, RequestMetrics, names as metric_names},
     observer::{ProgressObserver, RequestObserver, RequestStarted, RequestSummary},
     prepare::{Operation, PreparedRequest},
     request::{CacheOptions, InboundRequest, RequestHead, RequestOptions},
     request_log::RequestLog,
-    response::{EngineResponse, RequestFailure, ResponseBody, ResponseCost, ResponseFacts},
+    request_records::RequestRecords,
+    response::{
+        EngineResponse, FailedRequest, RequestFailure, ResponseBody, ResponseCost, ResponseFacts,
+    },
     session::{SessionDirective, tenant},
     tools::{ToolSelection, Toolbox, permitted_tools, tool_context},
 };

@@ -2,9 +2,12 @@
 //!
 //! Handles are looked up once and cached: the labels are few, because callers choose none of them.
 
+mod bounded_clients;
 mod features;
 pub mod names;
 mod parameters;
+
+pub use self::bounded_clients::RefusalLabels;
 
 use arc_swap::ArcSwap;
 use features::FeatureMetrics;

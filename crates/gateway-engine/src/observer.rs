@@ -1,7 +1,10 @@
 //! The port to whatever watches requests: log, console, exporters.
 
-use gateway_core::{Attempt, CacheStatus, GatewayError, NanoDollars, Rule, Usage};
+use gateway_core::{
+    Attempt, CacheStatus, Chunk, DroppedParams, GatewayError, NanoDollars, Rule, Usage,
+};
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// An observer of requests to models. Called on the request's own task: an implementation must not
 /// block.
@@ -24,8 +27,8 @@ pub trait RequestObserver: Send + Sync {
 /// Watches the progress of one response. Dropped without [`finished`](Self::finished) if the process
 /// lost the request.
 pub trait ProgressObserver: Send {
-    /// Called when a chunk of the response has arrived; `has_output` if it has model output.
-    fn chunk(&self, has_output: bool);
+    /// Called when a chunk of the response has arrived.
+    fn chunk(&self, chunk: &Chunk);
 
     /// The request has ended.
     fn finished(self: Box<Self>, request: &RequestSummary<'_>);
@@ -46,6 +49,10 @@ pub struct RequestStarted<'a> {
     pub provider: &'a Arc<str>,
     /// The model, as its provider names it.
     pub model: &'a Arc<str>,
+    /// The model, as the caller named it.
+    pub requested_model: &'a str,
+    /// The arrival time of the request.
+    pub arrived: Instant,
     /// Whether the response is streamed to the caller.
     pub stream: bool,
 }
@@ -68,6 +75,9 @@ pub struct RequestSummary<'a> {
     pub provider: &'a Arc<str>,
     /// The catalogued model, or `other`.
     pub model: &'a str,
+    /// The model that answered, or was asked last: as the catalogue has it, else as its provider
+    /// does.
+    pub served_model: &'a str,
     /// The known model whose rules and price were used, if the model is newer than all that are
     /// known.
     pub assumed: Option<&'a str>,
@@ -85,6 +95,8 @@ pub struct RequestSummary<'a> {
     pub attempts: u32,
     /// The attempts and skipped targets before the last one.
     pub failed_attempts: &'a [Attempt],
+    /// The parameters that were dropped.
+    pub dropped: &'a DroppedParams,
     /// The status of the response cache; absent without a cache.
     pub cache: Option<CacheStatus>,
     /// The tokens used, reported or estimated.

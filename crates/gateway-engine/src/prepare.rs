@@ -1,13 +1,13 @@
 //! The one preamble of every request to a model: envelope, route, provider, price, limits.
 
 use crate::{
-    Engine, InboundRequest, RequestContext,
+    Engine, InboundRequest, RequestContext, RequestHead, RoutePlan,
     context::ProviderHandle,
     response::{RequestFailure, ResponseFacts},
 };
 use bytes::Bytes;
-use gateway_core::{Envelope, ErrorKind, GatewayError, Result};
-use gateway_limits::{GrantedQuota, LimitError, QuotaDemand, TokenEstimate};
+use gateway_core::{Envelope, ErrorKind, GatewayError, Result, Target};
+use gateway_limits::{Client, GrantedQuota, LimitError, QuotaDemand, TokenEstimate};
 use gateway_providers::process_body;
 use gateway_wire::{InboundDialect, envelope, json, splice};
 use std::sync::Arc;
@@ -63,12 +63,11 @@ impl Engine {
         request: InboundRequest,
     ) -> Result<PreparedRequest, Box<RequestFailure>> {
         let routed = process_body(request.body.len(), || self.route(dialect, operation, request));
-        let mut prepared = match routed.map_err(RequestFailure::early)? {
+        let mut prepared = match routed? {
             RoutedRequest::Prepared(prepared) => *prepared,
             // Boxed, so that it takes no room in the future of a request without a thread.
             RoutedRequest::InThread(request) => {
-                let opened = Box::pin(self.prepare_in_thread(dialect, operation, *request)).await;
-                opened.map_err(RequestFailure::early)?
+                Box::pin(self.prepare_in_thread(dialect, operation, *request)).await?
             }
         };
         let context = &mut prepared.context;
@@ -100,18 +99,25 @@ impl Engine {
         dialect: &dyn InboundDialect,
         operation: Operation,
         request: InboundRequest,
-    ) -> Result<PreparedRequest> {
-        let (request, recorder) = self.open_thread(request).await?;
+    ) -> Result<PreparedRequest, Box<RequestFailure>> {
+        let client = Arc::clone(&request.head.client);
+        let unrouted = |error| RequestFailure::unrouted(error, client, None);
+        let (request, recorder) = match self.open_thread(request).await {
+            Ok(opened) => opened,
+            Err(error) => return Err(unrouted(error)),
+        };
         let routed = process_body(request.body.len(), || self.route(dialect, operation, request));
         match routed? {
             RoutedRequest::Prepared(mut prepared) => {
-                prepared.context.check_thread()?;
+                if let Err(error) = prepared.context.check_thread() {
+                    return Err(prepared.context.failure(error));
+                }
                 prepared.context.thread = Some(recorder);
                 Ok(*prepared)
             }
             RoutedRequest::InThread(_) => {
                 let message = "a request that was read with its thread still has one";
-                Err(GatewayError::new(ErrorKind::Internal, message))
+                Err(unrouted(GatewayError::new(ErrorKind::Internal, message)))
             }
         }
     }
@@ -120,28 +126,22 @@ impl Engine {
         self: &Arc<Self>,
         dialect: &dyn InboundDialect,
         operation: Operation,
-        request: InboundRequest,
-    ) -> Result<RoutedRequest> {
-        let InboundRequest { head, permit, body } = request;
-        let (body, envelope) = self.envelope(operation, body)?;
-        if dialect.is_in_thread(&envelope) {
-            let request = InboundRequest { head, permit, body };
-            return Ok(RoutedRequest::InThread(Box::new(request)));
-        }
-        if operation != Operation::Embed {
-            dialect.check(&envelope)?;
-            if let Some(version) = head.options.api_version() {
-                dialect.check_version(version, &body)?;
+        InboundRequest { head, permit, body }: InboundRequest,
+    ) -> Result<RoutedRequest, Box<RequestFailure>> {
+        let (body, envelope) = match self.read(dialect, operation, (&head, body)) {
+            Ok((body, envelope)) if dialect.is_in_thread(&envelope) => {
+                let request = InboundRequest { head, permit, body };
+                return Ok(RoutedRequest::InThread(Box::new(request)));
             }
-        }
-        let plan = self.directory.plan(&envelope.model)?;
-        let mut target = plan.route.target.clone();
-        self.context_windows.apply(&plan.route.provider, &mut target);
-        let provider = ProviderHandle(Arc::clone(plan.provider(
-            &head.client,
-            &envelope.model,
-            self.directory.routes(),
-        )?));
+            Ok(read) => read,
+            Err(error) => return Err(RequestFailure::unrouted(error, head.client, None)),
+        };
+        let (plan, target, provider) = match self.resolve(&head.client, &envelope.model) {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                return Err(RequestFailure::unrouted(error, head.client, Some(envelope.model)));
+            }
+        };
         let price = self.limits.price(&plan.route.provider, target.card.as_deref()).cloned();
         let context = Box::new(RequestContext {
             engine: Arc::clone(self),
@@ -166,6 +166,37 @@ impl Engine {
             facts: ResponseFacts::default(),
         });
         Ok(RoutedRequest::Prepared(Box::new(PreparedRequest { context, body, envelope })))
+    }
+
+    /// Reads and checks what routing needs of a body. A turn of a thread is checked with the thread.
+    fn read(
+        &self,
+        dialect: &dyn InboundDialect,
+        operation: Operation,
+        (head, body): (&RequestHead, Bytes),
+    ) -> Result<(Bytes, Envelope)> {
+        let (body, envelope) = self.envelope(operation, body)?;
+        if operation != Operation::Embed && !dialect.is_in_thread(&envelope) {
+            dialect.check(&envelope)?;
+            if let Some(version) = head.options.api_version() {
+                dialect.check_version(version, &body)?;
+            }
+        }
+        Ok((body, envelope))
+    }
+
+    /// Finds the way of a request of `client` for `model`.
+    fn resolve(
+        &self,
+        client: &Client,
+        model: &str,
+    ) -> Result<(Arc<RoutePlan>, Target, ProviderHandle)> {
+        let plan = self.directory.plan(model)?;
+        let mut target = plan.route.target.clone();
+        self.context_windows.apply(&plan.route.provider, &mut target);
+        let provider = plan.provider(client, model, self.directory.routes())?;
+        let provider = ProviderHandle(Arc::clone(provider));
+        Ok((plan, target, provider))
     }
 
     /// Reads the envelope. A request that names no model gets the default model, if there is one:

@@ -4,8 +4,9 @@ use crate::{Decision, context_fit::ContextFit};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use gateway_core::{GatewayError, NanoDollars, Price, ResponseMeta, Result, Usage};
-use gateway_limits::RateLimitStatus;
+use gateway_limits::{Client, RateLimitStatus};
 use gateway_sessions::{CompositionFacts as SessionFacts, NotStored};
+use std::sync::Arc;
 
 /// The facts that a reply reports outside of its body. The HTTP layer renders them as headers.
 #[derive(Debug, Default)]
@@ -77,6 +78,19 @@ pub struct RequestFailure {
     pub facts: ResponseFacts,
     /// Whether the failure stands in the log and the ledger already.
     pub is_accounted: bool,
+    /// The request, as far as it was read.
+    pub request: FailedRequest,
+}
+
+/// What is known of a request that was refused.
+#[derive(Clone, Debug, Default)]
+pub struct FailedRequest {
+    /// The client, if the caller was identified.
+    pub client: Option<Arc<Client>>,
+    /// The model, as the caller named it.
+    pub model: Option<String>,
+    /// The model as a metric label, if it was routed.
+    pub model_label: Option<Arc<str>>,
 }
 
 impl std::fmt::Display for RequestFailure {
@@ -93,8 +107,20 @@ impl std::error::Error for RequestFailure {
 
 impl RequestFailure {
     /// A failure before anything is known of the request.
-    pub(crate) fn early(error: GatewayError) -> Box<Self> {
-        Box::new(Self { error, facts: ResponseFacts::default(), is_accounted: false })
+    pub fn early(error: GatewayError) -> Box<Self> {
+        let (facts, request) = (ResponseFacts::default(), FailedRequest::default());
+        Box::new(Self { error, facts, is_accounted: false, request })
+    }
+
+    /// The failure of a request of `client` for `model` that was not routed.
+    pub(crate) fn unrouted(
+        error: GatewayError,
+        client: Arc<Client>,
+        model: Option<String>,
+    ) -> Box<Self> {
+        let mut failure = Self::early(error);
+        failure.request = FailedRequest { client: Some(client), model, model_label: None };
+        failure
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     failure::Failure,
     generation, headers, health, models, platform, reply,
     request::Origin,
-    responses,
+    request_log, responses,
     service::{Arrival, HttpService, method_label},
     sessions, tools, usage, websocket,
 };
@@ -137,7 +137,7 @@ async fn serve_keyed(
     let status = match limiter.check_request_rate(&client, origin.peer).await {
         Ok(status) => status,
         Err(LimitError { error, status }) => {
-            return Err(Failure::from(error).with_rate_limits(status));
+            return Err(Failure::from(error).with_rate_limits(status).of(&client));
         }
     };
     let served = serve_client(service, endpoint, (&client, origin), request).await;
@@ -149,7 +149,7 @@ async fn serve_keyed(
                 None => reply,
             })
         }
-        Err(failure) => Err(failure.with_rate_limits(status)),
+        Err(failure) => Err(failure.with_rate_limits(status).of(&client)),
     }
 }
 
@@ -177,6 +177,10 @@ async fn serve_client(
         Endpoint::ConsoleFeed => console::watch(service, client)?,
         Endpoint::HealthDetailed => health::detailed(service).await,
         Endpoint::Usage => usage::usage(service, Some(&client.name), query).await?,
+        Endpoint::Requests | Endpoint::Request(_) | Endpoint::RequestExport => {
+            let reader = request_log::LogReader::Tenant(&client.tenant);
+            request_log::serve(service, endpoint, reader, query).await?
+        }
         Endpoint::Response(id) if method == Method::DELETE => {
             responses::delete(service, client, id).await?
         }

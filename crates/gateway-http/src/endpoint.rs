@@ -136,6 +136,8 @@ endpoints! {
         ToolExecute     "/v1/tools/execute"         [POST]      Keyed Platform;
         Mcp             "/mcp"                      [POST]      Keyed Platform;
         Usage           "/v1/usage"                 [GET]       Keyed Platform;
+        Requests        "/v1/requests"              [GET]       Keyed Platform;
+        RequestExport   "/v1/requests/export"       [GET]       Keyed Platform;
         Sessions        "/v1/sessions"              [GET POST]  Keyed Platform;
         Root            "/"                         [GET]       Open Platform;
         Health          "/health"                   [GET]       Open Platform;
@@ -156,6 +158,7 @@ endpoints! {
         Conversation      "/v1/conversations/" id ""       [GET POST DELETE]  Keyed Responses;
         ConversationItems "/v1/conversations/" id "/items" [GET POST]         Keyed Responses;
         Model           "/v1/models/"    rest ""           [GET]              Keyed Platform;
+        Request         "/v1/requests/"  id ""             [GET]              Keyed Platform;
         Tool            "/v1/tools/"     id ""             [GET]              Keyed Platform;
         Session         "/v1/sessions/"  id ""             [GET PATCH DELETE] Keyed Platform;
         SessionFork     "/v1/sessions/"  id "/fork"        [POST]             Keyed Platform;
@@ -180,6 +183,12 @@ impl Endpoint<'_> {
                 | Self::Live
                 | Self::Metrics
         )
+    }
+
+    /// Whether its requests are about a model: every refusal of one is in the request log.
+    pub const fn asks_model(self) -> bool {
+        matches!(self.kind(), Kind::Model)
+            || matches!(self, Self::Embeddings | Self::CountTokens | Self::ResponseTokens)
     }
 
     /// Returns the dialect of its responses and errors; `None` for the platform's own endpoints.

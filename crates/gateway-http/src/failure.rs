@@ -1,8 +1,9 @@
 //! The failure of a request: the error, and the facts for its reply.
 
 use gateway_core::GatewayError;
-use gateway_engine::{RequestFailure, ResponseFacts};
-use gateway_limits::{LimitError, RateLimitStatus};
+use gateway_engine::RequestFailure;
+use gateway_limits::{Client, LimitError, RateLimitStatus};
+use std::sync::Arc;
 
 /// A request that failed before its reply began. Boxed, because it is seldom and large.
 #[derive(Debug)]
@@ -14,12 +15,17 @@ impl Failure {
         self.0.facts.rate_limits = status;
         self
     }
+
+    /// The same failure, of a request of `client`.
+    pub(crate) fn of(mut self, client: &Arc<Client>) -> Self {
+        self.0.request.client.get_or_insert_with(|| Arc::clone(client));
+        self
+    }
 }
 
 impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
-        let facts = ResponseFacts::default();
-        Self(Box::new(RequestFailure { error, facts, is_accounted: false }))
+        Self(RequestFailure::early(error))
     }
 }
 

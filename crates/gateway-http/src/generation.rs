@@ -48,9 +48,12 @@ pub(crate) async fn admit(
 ) -> Result<InboundRequest, Failure> {
     let request_head = request_head(service, dialect, origin, head)?;
     let sender = (&*request_head.client, request_head.peer);
-    let body = service.read_body(&head.headers, body, sender).await?;
+    let of_client = |failure: Failure| failure.of(&request_head.client);
+    let body = service.read_body(&head.headers, body, sender).await.map_err(Into::into);
+    let body = body.map_err(of_client)?;
     let priority = request_head.options.priority;
-    let permit = service.engine.admit(&request_head.client, priority).await?;
+    let permit = service.engine.admit(&request_head.client, priority).await.map_err(Into::into);
+    let permit = permit.map_err(of_client)?;
     Ok(InboundRequest { head: request_head, permit, body })
 }
 
@@ -62,12 +65,14 @@ pub(crate) fn request_head(
     head: &Parts,
 ) -> Result<RequestHead, Failure> {
     let client = service.identify(&head.headers, origin.peer)?;
+    let options = options::read(head, dialect);
+    let options = options.map_err(|error| Failure::from(error).of(&client))?;
     Ok(RequestHead {
         request_id: origin.request_id,
         path: origin.path,
         peer: origin.peer,
         client,
-        options: options::read(head, dialect)?,
+        options,
         started: origin.started,
         in_flight: Some(origin.in_flight),
     })

@@ -30,6 +30,7 @@ mod platform;
 mod reply;
 pub mod request;
 mod request_access;
+mod request_log;
 mod responses;
 mod service;
 mod sessions;

@@ -16,13 +16,6 @@ use tokio_util::sync::CancellationToken;
 /// The body of a reply.
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-/// Goes with the reply to a request that failed, for the log.
-#[derive(Clone, Debug)]
-pub(crate) struct LoggedErrorCode {
-    /// The code of the failure.
-    pub(crate) code: Box<str>,
-}
-
 /// Room for the headers that most replies get, so that it need not grow.
 pub(crate) const HEADERS: usize = 20;
 
@@ -92,7 +85,6 @@ pub(crate) fn empty(status: StatusCode) -> Response<Body> {
 /// The reply to a request that failed, with `body` as the dialect writes it.
 pub(crate) fn failure(error: &GatewayError, body: Vec<u8>) -> Response<Body> {
     let mut reply = written(status(error), body);
-    reply.extensions_mut().insert(LoggedErrorCode { code: error.code().into() });
     add_advice(error, reply.headers_mut());
     reply
 }

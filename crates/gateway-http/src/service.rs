@@ -11,14 +11,15 @@ use crate::{
     hygiene, idempotency, models, names,
     openapi::OpenApiDocument,
     operators::OperatorAccess,
-    reply::{self, LoggedErrorCode},
+    reply,
     request::{id::request_id, peer::Peers},
+    request_log::{self, RefusalReply, RefusedRequest},
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway_console::LiveFeed;
-use gateway_core::{BoxError, ErrorKind, GatewayError, Result, time::millis};
-use gateway_engine::Engine;
+use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
+use gateway_engine::{Engine, FailedRequest};
 use gateway_limits::{Access, Client};
 use gateway_sessions::Idempotency;
 use gateway_wire::{InboundDialect, messages::MessagesInbound};
@@ -106,14 +107,19 @@ async fn serve(
     let method = method_label(request.method());
     let request_id = request_id(request.headers());
     let origin = request.headers().get(ORIGIN).cloned();
-    let (path, kind) = Endpoint::at(request.uri().path())
-        .map_or(("unmatched", Kind::Open), |endpoint| (endpoint.label(), endpoint.kind()));
+    let (path, kind, asks_model) = Endpoint::at(request.uri().path())
+        .map_or(("unmatched", Kind::Open, false), |endpoint| {
+            (endpoint.label(), endpoint.kind(), endpoint.asks_model())
+        });
     let arrival = Arrival { request_id: &request_id, peer, started };
     // Pinned here, so that what is around it does not move it.
     let answering = pin!(answer(&service, arrival, request));
     let mut reply = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
         let bug = GatewayError::new(ErrorKind::Internal, "the gateway failed");
-        reply::failure(&bug, reply::platform_error(&bug))
+        let mut reply = reply::failure(&bug, reply::platform_error(&bug));
+        let refused = RefusedRequest::new(&bug, FailedRequest::default());
+        reply.extensions_mut().insert(refused);
+        reply
     });
     let headers = reply.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&request_id) {
@@ -128,20 +134,12 @@ async fn serve(
     service.gate.cors.write_headers(origin.as_ref(), headers);
     let (status, took) = (reply.status().as_u16(), started.elapsed());
     service.engine.metrics.reply_sent(method, path, status, took);
-    if let Some(refused) = reply.extensions_mut().remove::<LoggedErrorCode>()
-        && kind != Kind::Open
+    if kind != Kind::Open
+        && let Some(refused) = reply.extensions_mut().remove::<RefusedRequest>()
     {
-        // Neither the message nor the parameter: they may repeat the caller's text.
-        tracing::info!(
-            target: "gateway::refused",
-            request_id = &*request_id,
-            method,
-            path,
-            status,
-            code = &*refused.code,
-            epoch = service.engine.generation,
-            duration_ms = millis(took),
-        );
+        let request_id = &request_id;
+        let refusal = RefusalReply { request_id, method, path, asks_model, status, took };
+        request_log::record(&service, &refused, refusal);
     }
     reply
 }
@@ -194,10 +192,11 @@ fn failed(
     };
     let body = headers::admission::annotate_error(&service.engine.limits.admission, error, body);
     let mut reply = reply::failure(error, body);
-    headers::facts::write(&failure.facts, reply.headers_mut());
-    if failure.is_accounted {
-        reply.extensions_mut().remove::<LoggedErrorCode>();
+    if !failure.is_accounted {
+        let refused = RefusedRequest::new(error, failure.request.clone());
+        reply.extensions_mut().insert(refused);
     }
+    headers::facts::write(&failure.facts, reply.headers_mut());
     if error.kind() == ErrorKind::MethodNotAllowed {
         add_allow(endpoint, &mut reply);
     }
@@ -247,7 +246,8 @@ fn dispatch_once<'a>(
     Box::pin(async move {
         let client = service.identify(request.headers(), arrival.peer)?;
         let work = |request| dispatch(service, endpoint, arrival, request);
-        idempotency::once(service, endpoint, (&client, arrival.peer), request, work).await
+        let done = idempotency::once(service, endpoint, (&client, arrival.peer), request, work);
+        done.await.map_err(|failure| failure.of(&client))
     })
 }
 

@@ -280,6 +280,7 @@ impl Inner {
             let message = "too many concurrent requests of this tenant";
             return Err(GatewayError::new(ErrorKind::RateLimited, message)
                 .with_code("tenant_overloaded")
+                .with_limit("admission.max_per_tenant")
                 .with_retry_after(Some(RETRY_AFTER)));
         }
         *taken += 1;
@@ -312,7 +313,9 @@ impl Drop for TenantPermit {
 
 fn shed(reason: &'static str, message: &'static str) -> GatewayError {
     counter!("llm_gateway_requests_shed_total", "reason" => reason).increment(1);
-    GatewayError::new(ErrorKind::Overloaded, message).with_retry_after(Some(RETRY_AFTER))
+    GatewayError::new(ErrorKind::Overloaded, message)
+        .with_limit("admission.max_concurrent_requests")
+        .with_retry_after(Some(RETRY_AFTER))
 }
 
 impl fmt::Debug for Admission {

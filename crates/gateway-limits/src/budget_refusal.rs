@@ -58,6 +58,7 @@ pub(crate) fn unpriced(model: &str) -> GatewayError {
     );
     GatewayError::new(ErrorKind::QuotaExceeded, message)
         .with_code("unpriced_model")
+        .with_limit("budgets.unpriced")
         .with_param("model")
 }
 

@@ -18,12 +18,14 @@ mod calendar;
 mod charges;
 mod client_prefix;
 mod keys;
+mod limit_name;
 mod limit_refusal;
 mod limiter;
 mod memory_pressure;
 mod policy;
 mod preview;
 mod rate_limit_status;
+mod request_log;
 mod reservation;
 mod token_estimate;
 mod usage;
@@ -44,6 +46,7 @@ pub use self::{
     policy::LimitPolicy,
     preview::{LimitPreview, LimitScope, LimitStatus},
     rate_limit_status::{GrantedQuota, LimitError, RateLimitLevel, RateLimitStatus},
+    request_log::RequestRecorder,
     reservation::QuotaReservation,
     token_estimate::TokenEstimate,
     usage::{
@@ -65,6 +68,8 @@ pub struct Limits {
     pub usage: UsageRecorder,
     /// The output tokens that a request without a maximum is expected to owe at most.
     pub assumed_output: u64,
+    /// The recorder of the log of requests; absent if the log is off.
+    pub request_log: Option<RequestRecorder>,
     /// Keys that are given out while the gateway runs.
     pub virtual_keys: VirtualKeys,
     /// Attempts without a key that counts.
@@ -92,6 +97,9 @@ impl Limits {
         self.limiter.close().await;
         // What the store does not take by then is lost.
         let _ = tokio::time::timeout(Duration::from_secs(2), self.usage.flush()).await;
+        if let Some(log) = &self.request_log {
+            log.flush().await;
+        }
     }
 }
 

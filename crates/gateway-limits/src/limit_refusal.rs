@@ -2,7 +2,7 @@
 
 use crate::{
     account::AccountState, budget_refusal, budget_shortage::BudgetShortage, charges::Charges,
-    policy::LimitKind,
+    limit_name, policy::LimitKind,
 };
 use gateway_core::{ErrorKind, GatewayError, state::Refusal};
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(crate) fn refusal_error(
     state: &AccountState,
     is_of_tenant: bool,
 ) -> GatewayError {
-    match refusal {
+    let error = match refusal {
         Refusal::Rate { name, retry_after } => {
             rate_limit_reached(state.rate_kind(charges, name), *retry_after)
         }
@@ -25,7 +25,8 @@ pub(crate) fn refusal_error(
             None => budget_refusal::exhausted(),
         },
         Refusal::Unknown { .. } => budget_unknown(),
-    }
+    };
+    error.with_limit(limit_name::of_refusal(refusal, is_of_tenant))
 }
 
 /// Returns the refusal by a rate limit that has room after `retry_after`.

@@ -1,6 +1,11 @@
 //! The metrics of features. Each is one call, with labels that are the program's own.
 
-use super::{HandleTable, RequestMetrics, parameters};
+use super::{
+    HandleTable, RequestMetrics,
+    bounded_clients::{BoundedClients, RefusalLabels},
+    parameters,
+};
+use crate::build::OTHER;
 use gateway_core::{DroppedParams, ErrorKind, GatewayError};
 use metrics::{Counter, Histogram, counter, histogram};
 use std::time::Duration;
@@ -10,6 +15,7 @@ use std::time::Duration;
 pub(super) struct FeatureMetrics {
     counts: HandleTable<(&'static str, &'static str), Counter>,
     store: HandleTable<&'static str, Histogram>,
+    clients: BoundedClients,
 }
 
 impl RequestMetrics {
@@ -28,6 +34,24 @@ impl RequestMetrics {
         if limit && error.upstream_status().is_none() {
             self.one("llm_gateway_rate_limited_total", "reason", kind.as_str());
         }
+    }
+
+    /// Counts a refused request by its code, its limit, and who asked for what.
+    pub fn refused(&self, labels: &RefusalLabels<'_>) {
+        let (tenant, client) = match labels.client {
+            None => ("", ""),
+            Some((tenant, client)) if self.features.clients.admits(tenant, client) => {
+                (&**tenant, &**client)
+            }
+            Some(_) => (OTHER, OTHER),
+        };
+        counter!("llm_gateway_refused_requests_total",
+            "code" => labels.code.to_owned(),
+            "limit" => labels.limit.unwrap_or_default().to_owned(),
+            "tenant" => tenant.to_owned(),
+            "client" => client.to_owned(),
+            "model" => labels.model.unwrap_or_default().to_owned())
+        .increment(1);
     }
 
     /// Records the time of a store operation, and the code of its failure.

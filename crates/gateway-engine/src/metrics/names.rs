@@ -220,6 +220,12 @@ pub const ALL: &[Metric] = &[
         "Lookups in the response cache: `hit`, `miss`, `bypass`.",
     ),
     metric(
+        "llm_gateway_refused_requests_total",
+        Counter,
+        &["code", "limit", "tenant", "client", "model"],
+        "Requests refused before a model was asked: the code, the setting of the limit, and who asked for what. Labels are empty where they are unknown, and `other` for uncatalogued models and beyond 200 clients.",
+    ),
+    metric(
         "llm_gateway_rate_limited_total",
         Counter,
         &["reason"],
@@ -272,6 +278,12 @@ pub const ALL: &[Metric] = &[
         Counter,
         &[],
         "Usage records lost, because they could not be stored.",
+    ),
+    metric(
+        "llm_gateway_request_log_dropped_total",
+        Counter,
+        &[],
+        "Requests missing in the request log: its queue was full, the store took none, or too many had no key.",
     ),
     metric(
         "llm_gateway_usage_journal_pauses_total",

@@ -8,9 +8,11 @@ mod keys;
 
 use self::audit::AuditRecord;
 use crate::{
-    HttpService, RequestBody,
+    Endpoint, HttpService, RequestBody,
     body::{self, BodyOwner},
-    health, hygiene, operators, platform, reply, usage,
+    health, hygiene, operators, platform, reply,
+    request_log::{self, LogReader},
+    usage,
 };
 use bytes::Bytes;
 use gateway_core::{BoxError, ErrorKind, GatewayError, Result, state::KeyHash};
@@ -40,13 +42,16 @@ enum Task<'a> {
     Revoke(&'a str),
     ResetBudget,
     Usage,
+    Requests,
+    Request(&'a str),
+    RequestExport,
     Metrics,
     Health,
 }
 
 /// The operations, as the API description names them, besides those of the callers' API.
 #[cfg(test)]
-pub(crate) const OPERATIONS: [&str; 8] = [
+pub(crate) const OPERATIONS: [&str; 11] = [
     "GET /admin/keys",
     "POST /admin/keys",
     "GET /admin/keys/{id}",
@@ -54,6 +59,9 @@ pub(crate) const OPERATIONS: [&str; 8] = [
     "DELETE /admin/keys/{id}",
     "POST /admin/keys/{id}/rotate",
     "GET /admin/usage",
+    "GET /admin/requests",
+    "GET /admin/requests/{id}",
+    "GET /admin/requests/export",
     "POST /admin/budgets/reset",
 ];
 
@@ -85,6 +93,16 @@ impl Admin {
         reply
     }
 
+    /// Serves the request log of all tenants.
+    async fn requests(&self, task: Task<'_>, query: Option<&str>) -> Result<Response<reply::Body>> {
+        let endpoint = match task {
+            Task::Request(id) => Endpoint::Request(id),
+            Task::RequestExport => Endpoint::RequestExport,
+            _ => Endpoint::Requests,
+        };
+        request_log::serve(&self.service, endpoint, LogReader::Operator, query).await
+    }
+
     async fn answer(
         &self,
         peer: IpAddr,
@@ -107,6 +125,9 @@ impl Admin {
             Task::Metrics => platform::metrics(&self.service),
             Task::Health => Ok(health::detailed(&self.service).await),
             Task::Usage => usage::usage(&self.service, None, head.uri.query()).await,
+            Task::Requests | Task::Request(_) | Task::RequestExport => {
+                self.requests(task, head.uri.query()).await
+            }
             Task::List => self.list().await,
             Task::Create => self.create(&body, record).await,
             Task::Show(id) => self.show(id).await,
@@ -128,6 +149,13 @@ impl<'a> Task<'a> {
         let is = |expected: &Method| method == expected;
         match (path, id, below) {
             ("/admin/usage" | "/v1/usage", ..) if is(&Method::GET) => Ok(Self::Usage),
+            (path, ..) if is(&Method::GET) && below_requests(path).is_some() => {
+                Ok(match below_requests(path) {
+                    Some("export") => Self::RequestExport,
+                    Some(id) if !id.is_empty() => Self::Request(id),
+                    _ => Self::Requests,
+                })
+            }
             ("/admin/budgets/reset", ..) if is(&Method::POST) => Ok(Self::ResetBudget),
             ("/metrics", ..) if is(&Method::GET) => Ok(Self::Metrics),
             ("/health/detailed", ..) if is(&Method::GET) => Ok(Self::Health),
@@ -162,6 +190,9 @@ impl<'a> Task<'a> {
             Self::Revoke(_) => "keys.revoke",
             Self::ResetBudget => "budgets.reset",
             Self::Usage => "usage.show",
+            Self::Requests => "requests.search",
+            Self::Request(_) => "requests.show",
+            Self::RequestExport => "requests.export",
             Self::Metrics => "metrics.show",
             Self::Health => "health.show",
         }
@@ -175,10 +206,20 @@ impl<'a> Task<'a> {
             | Self::Create
             | Self::ResetBudget
             | Self::Usage
+            | Self::Requests
+            | Self::Request(_)
+            | Self::RequestExport
             | Self::Metrics
             | Self::Health => None,
         }
     }
+}
+
+/// Returns what the path has behind `/admin/requests`, or `/v1/requests`.
+fn below_requests(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/admin").or_else(|| path.strip_prefix("/v1"))?;
+    let rest = rest.strip_prefix("/requests")?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/').filter(|id| !id.contains('/')) }
 }
 
 fn missing() -> GatewayError {

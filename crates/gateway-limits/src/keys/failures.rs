@@ -132,6 +132,7 @@ fn blocked(retry_after: Duration) -> GatewayError {
     let message = "too many attempts without a valid API key";
     GatewayError::new(ErrorKind::RateLimited, message)
         .with_code("too_many_failed_attempts")
+        .with_limit("failed_attempts")
         .with_retry_after(Some(retry_after))
 }
 

@@ -1,0 +1,83 @@
+//! `GET /v1/requests`, `/v1/requests/{id}`, `/v1/requests/export`; the same below `/admin`.
+
+use super::{export, query, view};
+use crate::{Endpoint, HttpService, reply, request::query::QueryParams};
+use gateway_core::{ErrorKind, GatewayError, Result, state::StoreError};
+use gateway_limits::RequestRecorder;
+use http::{Response, StatusCode};
+use serde_json::json;
+
+/// The reader of the log: a tenant sees its own requests, operators see all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LogReader<'a> {
+    /// A client of this tenant.
+    Tenant(&'a str),
+    /// An operator.
+    Operator,
+}
+
+/// Serves an endpoint of the request log.
+///
+/// # Errors
+///
+/// If the log is off, a parameter is malformed, there is no such request, or the store is unavailable.
+pub(crate) async fn serve(
+    service: &HttpService,
+    endpoint: Endpoint<'_>,
+    reader: LogReader<'_>,
+    query: Option<&str>,
+) -> Result<Response<reply::Body>> {
+    let Some(log) = &service.engine.limits.request_log else {
+        let message = "the request log is off: set request_log.enabled";
+        return Err(GatewayError::new(ErrorKind::NotFound, message).with_code("request_log_off"));
+    };
+    let query = QueryParams::parse(query);
+    match endpoint {
+        Endpoint::Request(id) => show(log, reader, id).await,
+        Endpoint::RequestExport => {
+            let (query, format) = query::read_export(&query, reader)?;
+            Ok(export::reply(log.clone(), query, format))
+        }
+        _ => search(log, query::read(&query, reader)?).await,
+    }
+}
+
+/// One request.
+async fn show(
+    log: &RequestRecorder,
+    reader: LogReader<'_>,
+    id: &str,
+) -> Result<Response<reply::Body>> {
+    let tenant = match reader {
+        LogReader::Tenant(tenant) => Some(tenant),
+        LogReader::Operator => None,
+    };
+    let found = log.find(id, tenant).await.map_err(unavailable)?;
+    let found = found.ok_or_else(|| {
+        GatewayError::new(ErrorKind::NotFound, "no such request, or no longer")
+            .with_code("request_not_found")
+    })?;
+    Ok(reply::json(StatusCode::OK, &view::request(found)))
+}
+
+/// A page of requests, newest first.
+async fn search(
+    log: &RequestRecorder,
+    query: gateway_core::state::RequestLogQuery,
+) -> Result<Response<reply::Body>> {
+    let page = log.search(&query).await.map_err(unavailable)?;
+    let data: Vec<_> = page.requests.into_iter().map(|(_, it)| view::request(it)).collect();
+    let page = json!({
+        "object": "list",
+        "data": data,
+        "has_more": page.next.is_some(),
+        "next": page.next.map(|cursor| cursor.to_string()),
+    });
+    Ok(reply::json(StatusCode::OK, &page))
+}
+
+pub(super) fn unavailable(error: StoreError) -> GatewayError {
+    GatewayError::new(ErrorKind::Unavailable, "the request log is temporarily unavailable")
+        .with_code(error.code())
+        .with_source(error)
+}

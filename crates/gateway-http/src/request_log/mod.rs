@@ -1,0 +1,13 @@
+//! The request log over HTTP: one request, a search, and an export.
+
+mod csv;
+mod endpoints;
+mod export;
+mod query;
+mod refusal;
+mod view;
+
+pub(crate) use self::{
+    endpoints::{LogReader, serve},
+    refusal::{RefusalReply, RefusedRequest, record},
+};

@@ -1,0 +1,109 @@
+//! Refused requests: in the log, the metrics and the request log.
+
+use crate::HttpService;
+use gateway_core::{ErrorKind, GatewayError, state::LoggedRequest, time::millis};
+use gateway_engine::{FailedRequest, RefusalLabels};
+use gateway_tasks::unix_time;
+use std::{sync::Arc, time::Duration};
+
+/// The longest model name that is logged.
+const MAX_MODEL: usize = 128;
+
+/// A request that was refused. Goes with its reply, until it is recorded.
+#[derive(Clone, Debug)]
+pub(crate) struct RefusedRequest {
+    code: Box<str>,
+    limit: Option<Box<str>>,
+    message: Option<Box<str>>,
+    request: FailedRequest,
+}
+
+/// The reply to a refused request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusalReply<'a> {
+    pub(crate) request_id: &'a Arc<str>,
+    pub(crate) method: &'static str,
+    /// The label of the endpoint.
+    pub(crate) path: &'static str,
+    /// Whether the request was about a model.
+    pub(crate) asks_model: bool,
+    pub(crate) status: u16,
+    pub(crate) took: Duration,
+}
+
+impl RefusedRequest {
+    /// What is kept of `error`, which refused `request`.
+    pub(crate) fn new(error: &GatewayError, request: FailedRequest) -> Self {
+        // Other messages may repeat the caller's text.
+        let is_limit = matches!(
+            error.kind(),
+            ErrorKind::RateLimited | ErrorKind::QuotaExceeded | ErrorKind::Overloaded
+        );
+        Self {
+            code: error.code().into(),
+            limit: error.limit().map(Into::into),
+            message: is_limit.then(|| error.message().into()),
+            request,
+        }
+    }
+
+    fn model(&self) -> Option<String> {
+        let model = self.request.model.as_deref()?;
+        Some(model.chars().filter(|c| !c.is_control()).take(MAX_MODEL).collect())
+    }
+}
+
+/// Records a refusal: the log line, the metric, and the entry of the request log.
+pub(crate) fn record(service: &HttpService, refused: &RefusedRequest, reply: RefusalReply<'_>) {
+    let engine = &service.engine;
+    let client = refused.request.client.as_ref();
+    let model = refused.model();
+    // Neither the message nor the parameter: they may repeat the caller's text.
+    tracing::info!(
+        target: "gateway::refused",
+        request_id = &**reply.request_id,
+        method = reply.method,
+        path = reply.path,
+        client = client.map(|client| &*client.name),
+        tenant = client.map(|client| &*client.tenant),
+        model = model.as_deref(),
+        limit = refused.limit.as_deref(),
+        status = reply.status,
+        code = &*refused.code,
+        epoch = engine.generation,
+        duration_ms = millis(reply.took),
+    );
+    engine.metrics.refused(&RefusalLabels {
+        code: &refused.code,
+        limit: refused.limit.as_deref(),
+        client: client.map(|client| (&client.tenant, &client.name)),
+        model: model.as_ref().map(|_| refused.request.model_label.as_deref().unwrap_or("other")),
+    });
+    let Some(log) = &engine.limits.request_log else { return };
+    // Of other endpoints, what is refused for who asks or how often.
+    if !reply.asks_model && !matches!(reply.status, 401 | 403 | 429) {
+        return;
+    }
+    let (id, path, status) = (Arc::clone(reply.request_id), reply.path, reply.status);
+    let (refused, at, duration_ms) = (refused.clone(), millis(unix_time()), millis(reply.took));
+    let is_identified = client.is_some();
+    let entry = move || LoggedRequest {
+        id: id.to_string(),
+        at,
+        path: path.to_owned(),
+        client: refused.request.client.as_ref().map(|client| client.name.to_string()),
+        tenant: refused.request.client.as_ref().map(|client| client.tenant.to_string()),
+        requested_model: model,
+        outcome: refused.code.into(),
+        status: Some(status),
+        limit: refused.limit.map(Into::into),
+        error: refused.message.map(Into::into),
+        duration_ms,
+        ..LoggedRequest::default()
+    };
+    if is_identified {
+        log.record(entry);
+    } else {
+        log.record_unidentified(entry);
+    }
+}
