@@ -19,7 +19,7 @@ use tokio::time::Instant;
 /// The maximum size of an error reply.
 const MAX_ERROR: usize = 64 << 10;
 
-/// What to ask, and how.
+/// The model, the message and the options of a chat.
 #[derive(Clone, Debug)]
 pub struct TerminalChat {
     /// The model, such as `fake/echo`.

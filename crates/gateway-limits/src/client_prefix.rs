@@ -13,7 +13,7 @@ pub fn client_prefix(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn ipv6_prefix_shares_one_limit() {
+    fn ipv6_prefix_shares_a_limit() {
         let prefix = |text: &str| super::client_prefix(text.parse().unwrap()).to_string();
         assert_eq!(prefix("192.0.2.1"), "192.0.2.1");
         assert_eq!(prefix("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");

@@ -23,7 +23,7 @@ pub(crate) struct PassingEdits {
     /// Makes the marks in the places of strings: an upstream cannot guess them.
     marks: IdGenerator,
     left_out: usize,
-    /// What was passed on, with marks in the places of strings.
+    /// The bytes that were passed on, with marks in the places of strings.
     passed: Vec<u8>,
 }
 

@@ -1,6 +1,6 @@
 //! Tools of a provider's own types that the caller runs: elsewhere they are functions.
 //!
-//! Claude knows what `bash_20250124` takes; any other model is told in a schema.
+//! Claude knows what `bash_20250124` takes; any other model gets a schema.
 
 use gateway_core::{Dialect, Json, ToolKind, ToolSpec};
 use serde::Deserialize;

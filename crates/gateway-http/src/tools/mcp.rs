@@ -287,7 +287,7 @@ struct Welcome {
     server_info: Info,
 }
 
-/// What the server is capable of: prompts and resources are those of MCP servers.
+/// The server's capabilities: prompts and resources are those of MCP servers.
 #[derive(Default, Serialize)]
 struct Capabilities {
     tools: ListCapability,

@@ -31,7 +31,7 @@ pub(super) struct AcceptLoop<M> {
     http: Arc<auto::Builder<TrackedExecutor>>,
     /// The connections that may be open.
     room: Arc<Semaphore>,
-    /// Those beyond them that are refused with a response.
+    /// Permits for further connections, which are refused with a response.
     refusals: Arc<Semaphore>,
 }
 

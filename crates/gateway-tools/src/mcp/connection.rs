@@ -46,7 +46,7 @@ pub(super) struct Connection {
     pub(super) settings: Arc<McpSettings>,
     client: ServiceClient,
     era: Arc<AtomicU8>,
-    /// How many requests were sent.
+    /// The number of requests that were sent.
     requests: Arc<AtomicU64>,
 }
 

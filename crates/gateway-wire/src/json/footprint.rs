@@ -7,7 +7,7 @@ const OBJECT: usize = 768;
 /// The memory of a string in a list, in bytes.
 const STRING: usize = 64;
 
-/// What is not worth counting, in bytes.
+/// The size below which nothing is counted, in bytes.
 const SMALL: usize = 256 << 10;
 
 /// Returns the memory that the request `body` takes once it is decoded, in bytes beyond its own: an
@@ -54,7 +54,7 @@ fn count(body: &[u8]) -> (usize, usize) {
     (objects, strings)
 }
 
-/// What follows the string that `rest` begins within.
+/// Returns the bytes after the string that `rest` begins within.
 fn behind_string(mut rest: &[u8]) -> &[u8] {
     while let Some(at) = memchr2(b'"', b'\\', rest) {
         let is_escape = rest.get(at) == Some(&b'\\');

@@ -37,7 +37,7 @@ pub enum OutlineStep {
     Read,
     /// A string is long, and may be [left out](JsonOutline::leave_out).
     LongString,
-    /// What was read is content of a string that is left out.
+    /// Content of a string that is left out.
     Content,
 }
 
