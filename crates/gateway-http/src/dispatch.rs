@@ -162,11 +162,6 @@ async fn serve_client(
 ) -> Result<Response<reply::Body>, Failure> {
     let (query, method) = (request.uri().query(), request.method());
     let sender = (&**client, origin.peer);
-    let tool_caller = |origin: &Origin| tools::ToolCaller {
-        client: Arc::clone(client),
-        peer: origin.peer,
-        request_id: Arc::clone(&origin.request_id),
-    };
     Ok(match endpoint {
         Endpoint::Models => models::list(service, client, request.headers(), query)?,
         Endpoint::Model(id) => models::show(service, client, request.headers(), id)?,
@@ -195,9 +190,9 @@ async fn serve_client(
             conversations::serve(service, endpoint, sender, request).await?
         }
         Endpoint::Tools | Endpoint::Tool(_) | Endpoint::ToolExecute => {
-            tools::serve(service, endpoint, tool_caller(&origin), request).await?
+            tools::serve(service, endpoint, tool_caller(client, &origin), request).await?
         }
-        Endpoint::Mcp => tools::serve_mcp(service, tool_caller(&origin), request).await?,
+        Endpoint::Mcp => tools::serve_mcp(service, tool_caller(client, &origin), request).await?,
         Endpoint::Sessions
         | Endpoint::Session(_)
         | Endpoint::SessionFork(_)
@@ -222,6 +217,12 @@ async fn serve_client(
         | Endpoint::Messages
         | Endpoint::Completions => return Err(unhandled().into()),
     })
+}
+
+/// The caller of a gateway tool.
+fn tool_caller(client: &Arc<Client>, origin: &Origin) -> tools::ToolCaller {
+    let (peer, request_id) = (origin.peer, Arc::clone(&origin.request_id));
+    tools::ToolCaller { client: Arc::clone(client), peer, request_id }
 }
 
 /// Estimates the input tokens of a Responses request.

@@ -95,10 +95,12 @@ impl Admin {
 
     /// Serves the request log of all tenants.
     async fn requests(&self, task: Task<'_>, query: Option<&str>) -> Result<Response<reply::Body>> {
-        let endpoint = match task {
-            Task::Request(id) => Endpoint::Request(id),
-            Task::RequestExport => Endpoint::RequestExport,
-            _ => Endpoint::Requests,
+        let endpoint = if let Task::Request(id) = task {
+            Endpoint::Request(id)
+        } else if matches!(task, Task::RequestExport) {
+            Endpoint::RequestExport
+        } else {
+            Endpoint::Requests
         };
         request_log::serve(&self.service, endpoint, LogReader::Operator, query).await
     }

@@ -32,13 +32,13 @@ pub(crate) async fn serve(
         return Err(GatewayError::new(ErrorKind::NotFound, message).with_code("request_log_off"));
     };
     let query = QueryParams::parse(query);
-    match endpoint {
-        Endpoint::Request(id) => show(log, reader, id).await,
-        Endpoint::RequestExport => {
-            let (query, format) = query::read_export(&query, reader)?;
-            Ok(export::reply(log.clone(), query, format))
-        }
-        _ => search(log, query::read(&query, reader)?).await,
+    if let Endpoint::Request(id) = endpoint {
+        show(log, reader, id).await
+    } else if endpoint == Endpoint::RequestExport {
+        let (query, format) = query::read_export(&query, reader)?;
+        Ok(export::reply(log.clone(), query, format))
+    } else {
+        search(log, query::read(&query, reader)?).await
     }
 }
 
