@@ -196,6 +196,7 @@ mod tests {
     use super::*;
     use gateway_core::state::MockRequestLogStore;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::task::JoinSet;
 
     fn entry(id: usize) -> impl FnOnce() -> LoggedRequest + Send + 'static {
         move || LoggedRequest { id: id.to_string(), ..LoggedRequest::default() }
@@ -215,10 +216,10 @@ mod tests {
         for id in 0..QUEUE + 10 {
             recorder.record(entry(id));
         }
-        let running = tokio::spawn(recorder.clone().run());
+        let mut running = JoinSet::new();
+        running.spawn(recorder.clone().run());
         recorder.flush().await;
         assert_eq!(written.load(Ordering::Relaxed), QUEUE);
-        running.abort();
     }
 
     #[test]
@@ -244,7 +245,8 @@ mod tests {
             Ok(())
         });
         let recorder = RequestRecorder::new(Arc::new(store));
-        let running = tokio::spawn(recorder.clone().run());
+        let mut running = JoinSet::new();
+        running.spawn(recorder.clone().run());
         for id in 0..3 {
             recorder.record(entry(id));
             time::sleep(2 * FLUSH_INTERVAL).await;
@@ -254,6 +256,5 @@ mod tests {
         let ids: Vec<_> = written.iter().map(|(_, ids)| ids.as_str()).collect();
         assert_eq!(ids, ["0", "1", "2"]);
         assert!(written.is_sorted_by(|a, b| a.0 < b.0), "{written:?}");
-        running.abort();
     }
 }
