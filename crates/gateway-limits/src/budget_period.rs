@@ -49,6 +49,16 @@ impl BudgetPeriod {
         }
     }
 
+    /// Returns the setting of a budget of this period.
+    pub(crate) const fn setting(self) -> &'static str {
+        match self {
+            Self::Day => "daily_budget_usd",
+            Self::Week => "weekly_budget_usd",
+            Self::Month => "monthly_budget_usd",
+            Self::Total => "total_budget_usd",
+        }
+    }
+
     /// Returns the period called `name`.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|period| period.as_str() == name)

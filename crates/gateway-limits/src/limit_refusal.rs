@@ -2,10 +2,13 @@
 
 use crate::{
     account::AccountState, budget_refusal, budget_shortage::BudgetShortage, charges::Charges,
-    limit_name, policy::LimitKind,
+    limit_name::limit_name, policy::LimitKind,
 };
 use gateway_core::{ErrorKind, GatewayError, state::Refusal};
 use std::time::Duration;
+
+/// The name of a budget whose period is not known any more.
+const BUDGET: &str = "budget";
 
 /// Returns the error of a request whose `charges` against the account `state` were refused.
 pub(crate) fn refusal_error(
@@ -14,19 +17,32 @@ pub(crate) fn refusal_error(
     state: &AccountState,
     is_of_tenant: bool,
 ) -> GatewayError {
-    let error = match refusal {
+    let (error, setting, models) = match refusal {
         Refusal::Rate { name, retry_after } => {
-            rate_limit_reached(state.rate_kind(charges, name), *retry_after)
+            let (kind, models) = state.rate_limit(charges, name);
+            (rate_limit_reached(kind, *retry_after), kind.setting(), models)
         }
-        Refusal::TooLarge { name } => request_exceeds_limit(state.rate_kind(charges, name)),
-        Refusal::Slots { .. } => no_free_slot(),
+        Refusal::TooLarge { name } => {
+            let (kind, models) = state.rate_limit(charges, name);
+            (request_exceeds_limit(kind), kind.setting(), models)
+        }
+        Refusal::Slots { name } => (no_free_slot(), "max_concurrent", state.slot_models(name)),
         Refusal::Budget { name } => match state.shortage(charges, name) {
-            Some(it) => budget_refusal::exceeded(&BudgetShortage { is_of_tenant, ..it }),
-            None => budget_refusal::exhausted(),
+            Some(it) => {
+                let shortage = BudgetShortage { is_of_tenant, ..it };
+                let error = budget_refusal::exceeded(&shortage);
+                (error, shortage.period.setting(), shortage.models)
+            }
+            None => (budget_refusal::exhausted(), BUDGET, None),
         },
-        Refusal::Unknown { .. } => budget_unknown(),
+        Refusal::Unknown { name } => {
+            let found = state.shortage(charges, name);
+            let (setting, models) =
+                found.map_or((BUDGET, None), |it| (it.period.setting(), it.models));
+            (budget_unknown(), setting, models)
+        }
     };
-    error.with_limit(limit_name::of_refusal(refusal, is_of_tenant))
+    error.with_limit(limit_name(setting, models.as_deref(), is_of_tenant))
 }
 
 /// Returns the refusal by a rate limit that has room after `retry_after`.

@@ -73,6 +73,14 @@ impl LimitKind {
             Self::Tokens => "tokens",
         }
     }
+
+    /// Returns the setting of the limit.
+    pub(crate) const fn setting(self) -> &'static str {
+        match self {
+            Self::Requests => "requests_per_minute",
+            Self::Tokens => "tokens_per_minute",
+        }
+    }
 }
 
 impl LimitPolicy {

@@ -163,11 +163,21 @@ impl AccountState {
         })
     }
 
-    /// Returns what the rate limit called `name` counts, which is one of those of `charges`.
-    pub(crate) fn rate_kind(&self, charges: &Charges, name: &str) -> LimitKind {
-        let is_named = |at: usize| self.rates.get(at).is_some_and(|rate| *rate.name == *name);
-        let charge = charges.rates.iter().find(|charge| is_named(charge.at));
-        charge.map_or(LimitKind::Requests, |charge| charge.kind)
+    /// Returns what the rate limit called `name` counts, which is one of those of `charges`, and
+    /// the models that it is for.
+    pub(crate) fn rate_limit(
+        &self,
+        charges: &Charges,
+        name: &str,
+    ) -> (LimitKind, Option<Arc<str>>) {
+        let mut rates = charges.rates.iter().filter_map(|it| Some((it, self.rates.get(it.at)?)));
+        let found = rates.find(|(_, rate)| *rate.name == *name);
+        found.map_or((LimitKind::Requests, None), |(it, rate)| (it.kind, rate.models.clone()))
+    }
+
+    /// Returns the models that the concurrency limit called `name` is for; `None` if it is for all.
+    pub(crate) fn slot_models(&self, name: &str) -> Option<Arc<str>> {
+        self.slots.iter().find(|slot| *slot.name == *name)?.models.clone()
     }
 
     /// Lets the store decide about the next request, whatever it refused before.
