@@ -2,14 +2,13 @@
 
 use crate::{
     api::Api,
-    editable_call::EditableCall,
     large_body::process_body,
     learned_refusals::LearnedRefusals,
     marking_reader::MarkingReader,
-    model_rules,
     outbound_request::{OutboundRequest, context_headers},
     passing_edits::PassingEdits,
     passing_response::{LargeResponse, PassingResponse},
+    prepared_call::PreparedCall,
     response_stream,
     services::Services,
     upstream_reply::{
@@ -29,7 +28,7 @@ use gateway_net::client::{
     WriteAttempt,
 };
 use gateway_wire::{
-    EncodedRequest, IdGenerator, StreamFraming,
+    IdGenerator,
     seals::{self, SealFilter},
 };
 use std::{slice, sync::Arc};
@@ -124,16 +123,6 @@ impl Provider for HttpProvider {
     }
 }
 
-/// A call that can be sent.
-struct PreparedCall<'a> {
-    api: &'a Api,
-    call: EditableCall<'a>,
-    outbound: OutboundRequest,
-    dropped: DroppedParams,
-    /// It holds seals of reasoning, which the upstream may refuse.
-    carries_seals: bool,
-}
-
 impl HttpProvider {
     /// Sends a call, once more without seals if the upstream refuses one that it holds.
     async fn attempt(&self, call: &ProviderRequest) -> Result<ProviderResponse> {
@@ -171,51 +160,6 @@ impl HttpProvider {
         let mut answer = self.ask(prepared, owner).await?;
         answer.meta.attempts += 1;
         Ok(answer)
-    }
-
-    /// Encodes a call for one of the provider's APIs, with the seals that `filter` lets pass.
-    ///
-    /// # Errors
-    ///
-    /// If no API of the provider can express it; nothing was sent then.
-    fn prepare<'a>(
-        &'a self,
-        call: &'a ProviderRequest,
-        mut filter: SealFilter,
-    ) -> Result<PreparedCall<'a>> {
-        if let Some(api) = self.services.completions.as_ref().filter(|_| continues_text(call)) {
-            return Self::prepare_completion(api, call);
-        }
-        let api = self.api_of(call)?.ok_or_else(no_dialect_configured)?;
-        let dialect = api.upstream.dialect();
-        let mut call = EditableCall::new(call);
-        if let Some(payload) = api.upstream.release_seals(&call, &mut filter)? {
-            call.edit().payload = payload;
-        }
-        let mut dropped = model_rules::strip_unsupported_tools(&mut call, dialect)?;
-        model_rules::conform(&mut call, dialect, &mut dropped)?;
-        model_rules::strip_refused(&mut call, &self.refusals, dialect, &mut dropped)?;
-        let EncodedRequest { body, dropped: more } = api.upstream.encode(&call)?;
-        dropped.extend(more);
-        if call.strict {
-            dropped.require_empty()?;
-        }
-        let template = api.endpoint.template(&call.target.model, call.stream)?;
-        let streamed = call.stream && api.upstream.framing() == StreamFraming::Sse;
-        let accept = if streamed { "text/event-stream" } else { "application/json" };
-        let outbound = OutboundRequest { template, body, accept };
-        let carries_seals = filter.carries_seals();
-        Ok(PreparedCall { api, call, outbound, dropped, carries_seals })
-    }
-
-    /// Encodes a call for an endpoint that continues texts: its caller's own words.
-    fn prepare_completion<'a>(api: &'a Api, call: &'a ProviderRequest) -> Result<PreparedCall<'a>> {
-        let EncodedRequest { body, dropped } = api.upstream.encode(call)?;
-        let template = api.endpoint.template(&call.target.model, call.stream)?;
-        let accept = if call.stream { "text/event-stream" } else { "application/json" };
-        let outbound = OutboundRequest { template, body, accept };
-        let call = EditableCall::new(call);
-        Ok(PreparedCall { api, call, outbound, dropped, carries_seals: false })
     }
 
     async fn ask(&self, prepared: PreparedCall<'_>, owner: SealOwner) -> Result<ProviderResponse> {
@@ -332,31 +276,6 @@ impl HttpProvider {
         }
     }
 
-    /// The dialect in which to ask: the one the model wants, else the caller's own, else the usual.
-    fn api(&self, target: &Target, is_callers: impl Fn(Dialect) -> bool) -> Option<&Api> {
-        let speaks =
-            |dialect: Dialect| self.apis.iter().find(|it| it.upstream.dialect() == dialect);
-        let wanted = target.card.as_ref().and_then(|card| card.api).and_then(speaks);
-        let callers = || self.apis.iter().find(|it| is_callers(it.upstream.dialect()));
-        wanted.or_else(callers).or(self.apis.first())
-    }
-
-    /// The dialect in which to ask for this call: what its model serves through one API only goes
-    /// there, also if the caller speaks another.
-    fn api_of(&self, call: &ProviderRequest) -> Result<Option<&Api>> {
-        let callers = call.caller_dialect();
-        let usual = self.api(&call.target, |dialect| callers == Some(dialect));
-        let by_dialect =
-            |dialect: Dialect| self.apis.iter().find(|it| it.upstream.dialect() == dialect);
-        let (Some(card), Some(responses)) = (&call.target.card, by_dialect(Dialect::Responses))
-        else {
-            return Ok(usual);
-        };
-        let is_chat = usual.is_some_and(|api| api.upstream.dialect() == Dialect::Chat);
-        let needs = is_chat && model_rules::needs_responses(&card.rules, call)?;
-        Ok(if needs { Some(responses) } else { usual })
-    }
-
     /// Posts `outbound` to a service of this provider and waits for the whole reply.
     ///
     /// # Errors
@@ -404,12 +323,7 @@ impl HttpProvider {
     }
 }
 
-/// Whether a call is to continue a text, as its caller wrote it.
-fn continues_text(call: &ProviderRequest) -> bool {
-    matches!(&call.payload, Payload::Parsed(request) if request.completion.is_some())
-}
-
-fn no_dialect_configured() -> GatewayError {
+pub(crate) fn no_dialect_configured() -> GatewayError {
     GatewayError::new(ErrorKind::Internal, "a provider without a dialect")
 }
 

@@ -43,6 +43,7 @@ mod outbound_request;
 mod passing_edits;
 mod passing_response;
 mod perplexity;
+mod prepared_call;
 mod registry;
 mod reset;
 mod response_stream;
