@@ -98,9 +98,9 @@ async fn deliver(receiver: Arc<Mutex<mpsc::Receiver<AlertDelivery>>>) {
         }
         let Some(client) = &client else { continue };
         let mut pauses = PAUSES.into_iter();
-        while let Err(why) = notify(client, url.expose_secret(), body.clone()).await {
+        while let Err(error) = notify(client, url.expose_secret(), body.clone()).await {
             let Some(pause) = pauses.next() else {
-                tracing::error!(why, "budget alert could not be sent to the webhook");
+                tracing::error!(%error, "budget alert could not be sent to the webhook");
                 break;
             };
             time::sleep(pause).await;

@@ -48,5 +48,5 @@ pub use self::{
     },
     tool_config_error::{PathSegmentError, PathTemplateError, ServiceClientError, ToolConfigError},
     tool_row::{ToolEndpoint, ToolRow},
-    webhook::notify,
+    webhook::{DeliveryError, notify},
 };
