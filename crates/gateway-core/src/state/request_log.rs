@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(query: RequestLogQuery, expected: bool) {
+    fn check(query: &RequestLogQuery, expected: bool) {
         assert_eq!(query.selects(&request()), expected, "{query:?}");
     }
 
@@ -277,27 +277,27 @@ mod tests {
     fn query_selects_by_every_member() {
         let some = |text: &str| Some(text.to_owned());
         let all = RequestLogQuery::default();
-        check(all.clone(), true);
+        check(&all, true);
         for (tenant, expected) in [("team", true), ("other", false)] {
-            check(RequestLogQuery { tenant: some(tenant), ..all.clone() }, expected);
+            check(&RequestLogQuery { tenant: some(tenant), ..all.clone() }, expected);
         }
         for (model, expected) in [("best", true), ("gpt-5", true), ("gpt", false)] {
-            check(RequestLogQuery { model: some(model), ..all.clone() }, expected);
+            check(&RequestLogQuery { model: some(model), ..all.clone() }, expected);
         }
         for (outcome, expected) in [("failed", true), ("rate_limit_exceeded", true), ("ok", false)]
         {
-            check(RequestLogQuery { outcome: some(outcome), ..all.clone() }, expected);
+            check(&RequestLogQuery { outcome: some(outcome), ..all.clone() }, expected);
         }
-        check(RequestLogQuery { id: some("other"), ..all.clone() }, false);
-        check(RequestLogQuery { from: Some(51), ..all.clone() }, false);
-        check(RequestLogQuery { to: Some(49), ..all.clone() }, false);
-        check(RequestLogQuery { from: Some(50), to: Some(50), ..all.clone() }, true);
-        check(RequestLogQuery { client: some("other"), ..all.clone() }, false);
-        check(RequestLogQuery { provider: some("other"), ..all.clone() }, false);
-        check(RequestLogQuery { path: some("other"), ..all.clone() }, false);
-        check(RequestLogQuery { tag: some("env=test"), ..all.clone() }, true);
-        check(RequestLogQuery { tag: some("env"), ..all.clone() }, false);
-        check(RequestLogQuery { user: some("u"), ..all }, false);
+        check(&RequestLogQuery { id: some("other"), ..all.clone() }, false);
+        check(&RequestLogQuery { from: Some(51), ..all.clone() }, false);
+        check(&RequestLogQuery { to: Some(49), ..all.clone() }, false);
+        check(&RequestLogQuery { from: Some(50), to: Some(50), ..all.clone() }, true);
+        check(&RequestLogQuery { client: some("other"), ..all.clone() }, false);
+        check(&RequestLogQuery { provider: some("other"), ..all.clone() }, false);
+        check(&RequestLogQuery { path: some("other"), ..all.clone() }, false);
+        check(&RequestLogQuery { tag: some("env=test"), ..all.clone() }, true);
+        check(&RequestLogQuery { tag: some("env"), ..all.clone() }, false);
+        check(&RequestLogQuery { user: some("u"), ..all }, false);
     }
 
     #[test]
