@@ -27,6 +27,7 @@ const CENTURY_DAYS: u64 = 36_525;
 /// A day, week or month, as days since 1970-01-01.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct PeriodSpan {
+    pub(crate) period: BudgetPeriod,
     pub(crate) first_day: u64,
     pub(crate) end_day: u64,
     /// Such as `2026-11-30`, `2026-W49`, `2026-11` or `total`.
@@ -81,7 +82,8 @@ impl BudgetPeriod {
             }
             Self::Total => (0, u64::MAX, TOTAL.to_owned(), CENTURY_DAYS),
         };
-        PeriodSpan { first_day, end_day, name, keep: Duration::from_secs(keep_days * DAY) }
+        let keep = Duration::from_secs(keep_days * DAY);
+        PeriodSpan { period: self, first_day, end_day, name, keep }
     }
 }
 

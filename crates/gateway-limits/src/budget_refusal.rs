@@ -83,7 +83,6 @@ mod tests {
     fn shortage(period: BudgetPeriod, left: u64) -> BudgetShortage {
         let day = Date { year: 2026, month: 11, day: 30 }.days().unwrap();
         BudgetShortage {
-            period,
             term: period.span(day),
             models: None,
             is_of_tenant: false,

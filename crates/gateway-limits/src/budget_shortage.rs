@@ -1,14 +1,12 @@
 //! A budget that does not cover a request, with the sums that its refusal names.
 
-use crate::budget_period::{BudgetPeriod, PeriodSpan};
+use crate::budget_period::PeriodSpan;
 use gateway_core::NanoDollars;
 use std::sync::Arc;
 
 /// A budget that does not cover a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct BudgetShortage {
-    /// The period after which the budget begins anew.
-    pub(crate) period: BudgetPeriod,
     /// The day, week or month of the budget.
     pub(crate) term: PeriodSpan,
     /// The models that it is for; absent if it is for all.

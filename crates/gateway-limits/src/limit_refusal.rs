@@ -31,14 +31,14 @@ pub(crate) fn refusal_error(
             Some(it) => {
                 let shortage = BudgetShortage { is_of_tenant, ..it };
                 let error = budget_refusal::exceeded(&shortage);
-                (error, shortage.period.setting(), shortage.models)
+                (error, shortage.term.period.setting(), shortage.models)
             }
             None => (budget_refusal::exhausted(), BUDGET, None),
         },
         Refusal::Unknown { name } => {
             let found = state.shortage(charges, name);
             let (setting, models) =
-                found.map_or((BUDGET, None), |it| (it.period.setting(), it.models));
+                found.map_or((BUDGET, None), |it| (it.term.period.setting(), it.models));
             (budget_unknown(), setting, models)
         }
     };

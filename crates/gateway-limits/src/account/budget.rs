@@ -147,7 +147,6 @@ impl BudgetState {
     pub(super) fn shortage(&self, charge: &BudgetCharge, name: &str) -> Option<BudgetShortage> {
         let term = self.current(charge).filter(|term| *term.name == *name)?;
         Some(BudgetShortage {
-            period: self.period,
             term: term.span.clone(),
             models: self.models.clone(),
             is_of_tenant: false,
