@@ -1,17 +1,14 @@
-//! The allocator of the process: mimalloc, behind a cache of freed blocks for each thread.
+//! The allocator of the process: mimalloc.
 
-use crate::thread_cache::{SizeClass, keep, take};
 use libmimalloc_sys::{mi_free, mi_malloc, mi_malloc_aligned, mi_realloc, mi_realloc_aligned};
 use libmimalloc_sys::{mi_zalloc, mi_zalloc_aligned};
 use std::alloc::{GlobalAlloc, Layout};
 
 /// mimalloc as a global allocator.
 ///
-/// Blocks of up to 8.5 KiB that a thread frees serve its next allocations of about their size.
-///
-/// Other requests of usual alignment take mimalloc's plain functions. Its aligned ones allocate more
-/// than asked for wherever a size is not a power of two, and look for the start of such a block when
-/// it is freed.
+/// Requests of usual alignment take its plain functions. Its aligned ones allocate more than asked
+/// for wherever a size is not a power of two, and look for the start of such a block when it is
+/// freed.
 ///
 /// ```
 /// #[global_allocator]
@@ -24,100 +21,59 @@ pub struct MimallocAllocator;
 
 /// The alignment of every block of at least this size.
 const NATURAL: usize = 16;
+/// The alignment of every block.
+const LEAST: usize = 8;
 
-/// Whether a plain block that is too large for a class is aligned to `align`.
+/// Whether a plain block of `size` bytes is aligned to `align`.
 #[inline]
-const fn is_natural(align: usize) -> bool {
-    align <= NATURAL
+const fn is_natural(size: usize, align: usize) -> bool {
+    align <= LEAST || (align <= NATURAL && size >= NATURAL)
 }
 
 #[expect(
     unsafe_code,
-    reason = "an allocator has no safe form; the plain functions save 3 % of a small request's instructions, the cache 3 % more and a third of its misses of the first data cache"
+    reason = "an allocator has no safe form; the plain functions save 3 % of a small request's instructions"
 )]
 // SAFETY: mimalloc returns blocks that are valid for reads and writes of the requested size until
-// they are freed, or null. A block of at least 16 bytes is aligned to 16, and all blocks of a class
-// have its size, which is at least that; what is to be aligned to more takes the functions that
-// align. A block of a layout with a class was allocated with the size of the class, so that it may
-// serve each layout of the class. `mi_free` and both functions that reallocate take blocks of either
-// kind. Nothing here unwinds.
+// they are freed, or null. A block of at least 16 bytes is aligned to 16 and any other to 8, which
+// `is_natural` checks; all else takes the functions that align. `mi_free` and both functions that
+// reallocate take blocks of either kind. Nothing here unwinds.
 unsafe impl GlobalAlloc for MimallocAllocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let (size, align) = (layout.size(), layout.align());
-        let Some(class) = SizeClass::of(size, align) else {
-            // SAFETY: any size and any power of two may be asked for.
-            let block = unsafe {
-                if is_natural(align) { mi_malloc(size) } else { mi_malloc_aligned(size, align) }
-            };
-            return block.cast();
+        // SAFETY: any size and any power of two may be asked for.
+        let block = unsafe {
+            if is_natural(size, align) { mi_malloc(size) } else { mi_malloc_aligned(size, align) }
         };
-        let block = take(class);
-        if block.is_null() {
-            // SAFETY: as above.
-            return unsafe { mi_malloc(class.size()) }.cast();
-        }
-        block
+        block.cast()
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let (size, align) = (layout.size(), layout.align());
-        let Some(class) = SizeClass::of(size, align) else {
-            // SAFETY: as in `alloc`.
-            let block = unsafe {
-                if is_natural(align) { mi_zalloc(size) } else { mi_zalloc_aligned(size, align) }
-            };
-            return block.cast();
+        // SAFETY: as in `alloc`.
+        let block = unsafe {
+            if is_natural(size, align) { mi_zalloc(size) } else { mi_zalloc_aligned(size, align) }
         };
-        let block = take(class);
-        if block.is_null() {
-            // SAFETY: as in `alloc`.
-            return unsafe { mi_zalloc(class.size()) }.cast();
-        }
-        // SAFETY: a block of the class holds `size` bytes, and nothing uses a kept one.
-        unsafe { block.write_bytes(0, size) };
-        block
+        block.cast()
     }
 
     #[inline]
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller passes a block that this allocator returned for `layout`, with the size
-        // of its class if it has one, and that was not freed.
-        unsafe {
-            match SizeClass::of(layout.size(), layout.align()) {
-                Some(class) => keep(block, class),
-                None => mi_free(block.cast()),
-            }
-        }
+    unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
+        // SAFETY: the caller passes a block that this allocator returned and that was not freed.
+        unsafe { mi_free(block.cast()) }
     }
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let align = layout.align();
-        let (old, new) = (SizeClass::of(layout.size(), align), SizeClass::of(size, align));
-        if let (Some(old), Some(new)) = (old, new) {
-            if old == new {
-                return block;
-            }
-            // SAFETY: a power of two that is at least one, and a size of at most 8.5 KiB.
-            let moved = unsafe { self.alloc(Layout::from_size_align_unchecked(size, align)) };
-            if !moved.is_null() {
-                // SAFETY: both blocks hold as many bytes, and the caller gives the old one up.
-                unsafe {
-                    block.copy_to_nonoverlapping(moved, size.min(layout.size()));
-                    keep(block, old);
-                }
-            }
-            return moved;
-        }
-        let whole = if let Some(class) = new { class.size() } else { size };
-        // SAFETY: the block is one of mimalloc's; one of a class gets the whole size of the class.
+        // SAFETY: the block is one of this allocator's, of either kind.
         let moved = unsafe {
-            if is_natural(align) {
-                mi_realloc(block.cast(), whole)
+            if is_natural(size, align) {
+                mi_realloc(block.cast(), size)
             } else {
-                mi_realloc_aligned(block.cast(), whole, align)
+                mi_realloc_aligned(block.cast(), size, align)
             }
         };
         moved.cast()
@@ -132,7 +88,7 @@ mod tests {
     #[expect(unsafe_code, reason = "the allocator's functions are unsafe")]
     fn check(align: usize) {
         let is_aligned = |block: *mut u8| !block.is_null() && block.addr().is_multiple_of(align);
-        for size in [1, 7, 8, 15, 16, 17, 24, 40, 100, 1_000, 5_000, 8_700, 70_000, 3 << 20] {
+        for size in [1, 7, 8, 15, 16, 17, 24, 40, 100, 1_000, 5_000, 70_000, 3 << 20] {
             let layout = Layout::from_size_align(size, align).unwrap();
             // SAFETY: the layout is that of the block, whose first `size` bytes are written and read.
             unsafe {

@@ -12,8 +12,6 @@ mod idle;
 mod linux;
 #[cfg(target_os = "linux")]
 mod mappings;
-#[cfg(feature = "mimalloc")]
-mod thread_cache;
 
 #[cfg(feature = "mimalloc")]
 pub use self::allocator::MimallocAllocator;
