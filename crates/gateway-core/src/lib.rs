@@ -23,11 +23,13 @@ mod dropped_params;
 mod embedding;
 mod envelope;
 mod error;
+mod error_kind;
 pub mod estimate;
 mod event;
 mod json;
 mod layer;
 mod mcp;
+mod mcp_relay;
 mod memory;
 mod message;
 mod model;
@@ -65,11 +67,13 @@ pub use self::{
         EmbeddingResult, Vector,
     },
     envelope::{Envelope, PresentMembers, RawRequest},
-    error::{BoxError, ErrorKind, GatewayError, Result},
+    error::{BoxError, GatewayError, Result},
+    error_kind::ErrorKind,
     event::{Finish, FinishReason, Started, StreamEvent, ToolCallDelta},
     json::{Extra, Json, JsonObject, compact_json},
     layer::ProviderLayer,
-    mcp::{McpList, McpListEntry, McpRelay, McpReply, McpRequest, McpServers, NotificationSink},
+    mcp::{McpList, McpListEntry, McpReply, McpRequest, McpServers},
+    mcp_relay::{McpRelay, NotificationSink},
     memory::{MemoryBudget, MemoryLease, UNCHARGED_BYTES},
     message::{
         CacheControl, CacheTtl, Content, File, Image, Message, Opaque, Part, Reasoning, Role, Seal,

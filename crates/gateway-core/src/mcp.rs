@@ -1,12 +1,9 @@
 //! The port to servers of the Model Context Protocol, whose features clients of that protocol find
 //! at the gateway.
 
-use crate::{Json, JsonObject, ToolContext, ToolError};
+use crate::{Json, JsonObject, McpRelay, ToolContext, ToolError};
 use async_trait::async_trait;
-use std::{collections::BTreeMap, fmt, sync::Arc};
-
-/// Takes notifications that a server sends before its response.
-pub type NotificationSink = Arc<dyn Fn(Json) + Send + Sync>;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The lists of a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,15 +29,6 @@ pub struct McpListEntry {
     pub remote: String,
     /// The entry as its server wrote it, with the name here.
     pub json: Json,
-}
-
-/// The members of a client's request that concern its server alone.
-#[derive(Clone, Default)]
-pub struct McpRelay {
-    /// `_meta`, `inputResponses` and `requestState`, as far as they are there.
-    pub members: JsonObject,
-    /// Takes the notifications of the server.
-    pub notifications: Option<NotificationSink>,
 }
 
 /// A request to a server.
@@ -106,12 +94,6 @@ impl McpReply {
             (None, Some(error)) => Some(Self::Error(error)),
             _ => None,
         }
-    }
-}
-
-impl fmt::Debug for McpRelay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("McpRelay").field("members", &self.members.len()).finish_non_exhaustive()
     }
 }
 
