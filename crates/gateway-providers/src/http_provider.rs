@@ -8,7 +8,7 @@ use crate::{
     outbound_request::{OutboundRequest, context_headers},
     passing_edits::PassingEdits,
     passing_response::{LargeResponse, PassingResponse},
-    prepared_call::PreparedCall,
+    prepared_call::{CallEncoder, PreparedCall, no_dialect_configured},
     response_stream,
     services::Services,
     upstream_reply::{
@@ -20,8 +20,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::{
     CallMeter, ChunkStream, Context, Dialect, DroppedParams, EmbeddingCall, EmbeddingResult,
-    ErrorKind, GatewayError, Inspection, Payload, PlannedAttempt, Provider, ProviderRequest,
-    ProviderResponse, ResponseMeta, Result, SealOwner, Target,
+    Inspection, Payload, PlannedAttempt, Provider, ProviderRequest, ProviderResponse, ResponseMeta,
+    Result, SealOwner, Target,
 };
 use gateway_net::client::{
     CollectedBody, ExchangeError, HttpClient, ResponseBody, ResponseHead, UpstreamResponse,
@@ -62,7 +62,7 @@ impl Provider for HttpProvider {
     }
 
     fn upstream_dialect(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
-        self.api(target, |it| it == dialect).map(|api| api.upstream.dialect())
+        self.encoder().api(target, |it| it == dialect).map(|api| api.upstream.dialect())
     }
 
     fn seal_owners(&self, target: &Target) -> Vec<SealOwner> {
@@ -77,6 +77,7 @@ impl Provider for HttpProvider {
             credential: None,
             unavailable: None,
             dropped: self
+                .encoder()
                 .prepare(call, SealFilter::to_owner(self.owner(&call.target)))
                 .map(|prepared| prepared.dropped),
             cache: None,
@@ -132,7 +133,7 @@ impl HttpProvider {
             Payload::Parsed(_) => 0,
         };
         let filter = SealFilter::to_owner(owner);
-        let prepared = process_body(bytes, || self.prepare(call, filter))?;
+        let prepared = process_body(bytes, || self.encoder().prepare(call, filter))?;
         let carries_seals = prepared.carries_seals;
         let mut answer = self.ask(prepared, owner).await;
         if carries_seals && answer.as_ref().err().is_some_and(seals::is_refusal) {
@@ -142,6 +143,12 @@ impl HttpProvider {
             Some(_) => error,
             None => error.with_meta(self.meta(&call.target.model)),
         })
+    }
+
+    /// The encoder of its calls.
+    fn encoder(&self) -> CallEncoder<'_> {
+        let completions = self.services.completions.as_ref();
+        CallEncoder { apis: &self.apis, completions, refusals: &self.refusals }
     }
 
     /// The owner of what this provider seals for `target`.
@@ -155,7 +162,7 @@ impl HttpProvider {
         call: &ProviderRequest,
         owner: SealOwner,
     ) -> Result<ProviderResponse> {
-        let mut prepared = self.prepare(call, SealFilter::withholding())?;
+        let mut prepared = self.encoder().prepare(call, SealFilter::withholding())?;
         prepared.dropped.insert("reasoning_seals");
         let mut answer = self.ask(prepared, owner).await?;
         answer.meta.attempts += 1;
@@ -321,10 +328,6 @@ impl HttpProvider {
         }
         Ok(sent?)
     }
-}
-
-pub(crate) fn no_dialect_configured() -> GatewayError {
-    GatewayError::new(ErrorKind::Internal, "a provider without a dialect")
 }
 
 impl std::fmt::Debug for HttpProvider {

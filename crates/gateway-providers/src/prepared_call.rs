@@ -1,13 +1,12 @@
 //! The encoding of a call: which API of its provider it goes to, and what that API takes of it.
 
 use crate::{
-    api::Api,
-    editable_call::EditableCall,
-    http_provider::{HttpProvider, no_dialect_configured},
-    model_rules,
+    api::Api, editable_call::EditableCall, learned_refusals::LearnedRefusals, model_rules,
     outbound_request::OutboundRequest,
 };
-use gateway_core::{Dialect, DroppedParams, Payload, ProviderRequest, Result, Target};
+use gateway_core::{
+    Dialect, DroppedParams, ErrorKind, GatewayError, Payload, ProviderRequest, Result, Target,
+};
 use gateway_wire::{EncodedRequest, StreamFraming, seals::SealFilter};
 
 /// A call, encoded for one of the APIs of its provider.
@@ -20,18 +19,29 @@ pub(crate) struct PreparedCall<'a> {
     pub(crate) carries_seals: bool,
 }
 
-impl HttpProvider {
+/// The APIs of a provider, one of which a call is encoded for.
+#[derive(Clone, Copy)]
+pub(crate) struct CallEncoder<'a> {
+    /// The dialects of the provider, its usual one first.
+    pub(crate) apis: &'a [Api],
+    /// The endpoint that continues texts, if there is one.
+    pub(crate) completions: Option<&'a Api>,
+    /// The parameters that models refused.
+    pub(crate) refusals: &'a LearnedRefusals,
+}
+
+impl<'a> CallEncoder<'a> {
     /// Encodes a call for one of the provider's APIs, with the seals that `filter` lets pass.
     ///
     /// # Errors
     ///
     /// If no API of the provider can express it; nothing was sent then.
-    pub(crate) fn prepare<'a>(
-        &'a self,
+    pub(crate) fn prepare(
+        self,
         call: &'a ProviderRequest,
         mut filter: SealFilter,
     ) -> Result<PreparedCall<'a>> {
-        if let Some(api) = self.services.completions.as_ref().filter(|_| continues_text(call)) {
+        if let Some(api) = self.completions.filter(|_| continues_text(call)) {
             return Self::prepare_completion(api, call);
         }
         let api = self.api_of(call)?.ok_or_else(no_dialect_configured)?;
@@ -42,7 +52,7 @@ impl HttpProvider {
         }
         let mut dropped = model_rules::strip_unsupported_tools(&mut call, dialect)?;
         model_rules::conform(&mut call, dialect, &mut dropped)?;
-        model_rules::strip_refused(&mut call, &self.refusals, dialect, &mut dropped)?;
+        model_rules::strip_refused(&mut call, self.refusals, dialect, &mut dropped)?;
         let EncodedRequest { body, dropped: more } = api.upstream.encode(&call)?;
         dropped.extend(more);
         if call.strict {
@@ -57,7 +67,7 @@ impl HttpProvider {
     }
 
     /// Encodes a call for an endpoint that continues texts: its caller's own words.
-    fn prepare_completion<'a>(api: &'a Api, call: &'a ProviderRequest) -> Result<PreparedCall<'a>> {
+    fn prepare_completion(api: &'a Api, call: &'a ProviderRequest) -> Result<PreparedCall<'a>> {
         let EncodedRequest { body, dropped } = api.upstream.encode(call)?;
         let template = api.endpoint.template(&call.target.model, call.stream)?;
         let accept = if call.stream { "text/event-stream" } else { "application/json" };
@@ -68,10 +78,10 @@ impl HttpProvider {
 
     /// The dialect in which to ask: the one the model wants, else the caller's own, else the usual.
     pub(crate) fn api(
-        &self,
+        self,
         target: &Target,
         is_callers: impl Fn(Dialect) -> bool,
-    ) -> Option<&Api> {
+    ) -> Option<&'a Api> {
         let speaks =
             |dialect: Dialect| self.apis.iter().find(|it| it.upstream.dialect() == dialect);
         let wanted = target.card.as_ref().and_then(|card| card.api).and_then(speaks);
@@ -81,7 +91,7 @@ impl HttpProvider {
 
     /// The dialect in which to ask for this call: what its model serves through one API only goes
     /// there, also if the caller speaks another.
-    fn api_of(&self, call: &ProviderRequest) -> Result<Option<&Api>> {
+    fn api_of(self, call: &ProviderRequest) -> Result<Option<&'a Api>> {
         let callers = call.caller_dialect();
         let usual = self.api(&call.target, |dialect| callers == Some(dialect));
         let by_dialect =
@@ -99,4 +109,9 @@ impl HttpProvider {
 /// Whether a call is to continue a text, as its caller wrote it.
 fn continues_text(call: &ProviderRequest) -> bool {
     matches!(&call.payload, Payload::Parsed(request) if request.completion.is_some())
+}
+
+/// Returns the error of a provider that speaks no dialect.
+pub(crate) fn no_dialect_configured() -> GatewayError {
+    GatewayError::new(ErrorKind::Internal, "a provider without a dialect")
 }
