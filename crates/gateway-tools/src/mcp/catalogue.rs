@@ -1,6 +1,9 @@
 //! The lists of a server, as they were last read: its tools, prompts, resources and templates.
 
-use super::{connection::McpQuestion, message::ToolMessage, server::McpServer};
+use super::{
+    connection::{Connection, McpQuestion},
+    message::ToolMessage,
+};
 use gateway_core::{
     Json, JsonObject, McpList, McpListEntry, ToolContext, ToolError, ToolErrorCode,
 };
@@ -61,7 +64,7 @@ impl McpCatalogue {
     }
 }
 
-impl McpServer {
+impl Connection {
     /// Reads the lists of prompts and resources. A list that the server does not have is empty.
     pub(super) async fn lists(&self) -> McpCatalogue {
         let listed = async |list| self.entries(list).await.unwrap_or_default();
@@ -75,7 +78,7 @@ impl McpServer {
 
     /// Returns the entries of those of `tools` that are allowed.
     pub(super) fn tool_entries(&self, tools: &[ToolMessage]) -> Vec<McpListEntry> {
-        let tools = tools.iter().filter(|tool| self.settings().allows(&tool.name));
+        let tools = tools.iter().filter(|tool| self.settings.allows(&tool.name));
         tools.take(MAX_ENTRIES).filter_map(|tool| self.tool_entry(tool)).collect()
     }
 
@@ -85,7 +88,7 @@ impl McpServer {
     }
 
     fn tool_entry(&self, tool: &ToolMessage) -> Option<McpListEntry> {
-        let name = self.settings().local_name(&tool.name);
+        let name = self.settings.local_name(&tool.name);
         self.named(&tool.listed, name, tool.name.clone())
     }
 
@@ -94,12 +97,12 @@ impl McpServer {
         let members: JsonObject = json.read().ok()?;
         let text = |name: &str| members.get(name)?.read::<String>().ok();
         let remote = text(words(list).key)?;
-        let name = [&*self.settings().prefix, &*text("name")?].concat();
+        let name = [&*self.settings.prefix, &*text("name")?].concat();
         match list {
             McpList::Tools | McpList::Prompts => self.named(json, name, remote),
             // Resources are known by their URIs.
             McpList::Resources | McpList::ResourceTemplates => {
-                let server = Arc::clone(&self.settings().name);
+                let server = Arc::clone(&self.settings.name);
                 Some(McpListEntry { server, name, remote, json: json.clone() })
             }
         }
@@ -108,7 +111,7 @@ impl McpServer {
     fn named(&self, json: &Json, name: String, remote: String) -> Option<McpListEntry> {
         let mut members: JsonObject = json.read().ok()?;
         members.insert("name".to_owned(), Json::of(&name));
-        let server = Arc::clone(&self.settings().name);
+        let server = Arc::clone(&self.settings.name);
         Some(McpListEntry { server, name, remote, json: Json::of(&members) })
     }
 
@@ -129,7 +132,7 @@ impl McpServer {
                 mirrored: Vec::new(),
                 relay: None,
             };
-            let page = self.connection().ask(&question, &ToolContext::default()).await?;
+            let page = self.ask(&question, &ToolContext::default()).await?;
             let mut page: JsonObject = page.read().map_err(|_| no_list())?;
             let more: Vec<Json> = match page.remove(member) {
                 Some(more) => more.read().map_err(|_| no_list())?,

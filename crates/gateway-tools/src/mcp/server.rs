@@ -32,10 +32,6 @@ impl McpServer {
         &self.connection.settings
     }
 
-    pub(super) fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
     /// Returns the service name under which its tools share a circuit breaker.
     pub fn service(&self) -> String {
         format!("mcp:{}", self.settings().name)
@@ -48,25 +44,29 @@ impl McpServer {
     /// If it cannot be reached, or does not answer in time.
     pub async fn tools(&self) -> Result<Vec<(Arc<dyn Tool>, ToolPolicy)>, ToolError> {
         let timeout = self.settings().timeout;
-        let listed = time::timeout(timeout, self.list(McpList::Tools)).await.map_err(|_| {
-            ToolError::new(ToolErrorCode::Timeout, "the server does not list its tools")
-        })??;
+        let listed = time::timeout(timeout, self.connection.list(McpList::Tools)).await.map_err(
+            |_| ToolError::new(ToolErrorCode::Timeout, "the server does not list its tools"),
+        )??;
         let mut listed: Vec<_> = listed.iter().filter_map(ToolMessage::read).collect();
         listed.retain(|it| has_valid_headers(&it.input_schema));
-        self.catalogue.rcu(|known| known.with_tools(self.tool_entries(&listed)));
+        self.catalogue.rcu(|known| known.with_tools(self.connection.tool_entries(&listed)));
         let allowed = listed.into_iter().filter(|it| self.settings().allows(&it.name));
         Ok(allowed.take(MAX_ENTRIES).map(|tool| (self.tool(tool), self.policy())).collect())
     }
 
     /// Reads the other lists anew, as far as the server has them and answers in time.
     pub(crate) async fn read_lists(&self) {
-        if let Ok(lists) = time::timeout(self.settings().timeout, self.lists()).await {
+        if let Ok(lists) = time::timeout(self.settings().timeout, self.connection.lists()).await {
             self.catalogue.rcu(|known| known.with_lists(lists.clone()));
         }
     }
 
     fn tool(&self, tool: ToolMessage) -> Arc<dyn Tool> {
-        Arc::new(McpTool::new(self.clone(), self.settings().local_name(&tool.name), tool))
+        Arc::new(McpTool::new(
+            self.connection.clone(),
+            self.settings().local_name(&tool.name),
+            tool,
+        ))
     }
 
     fn policy(&self) -> ToolPolicy {

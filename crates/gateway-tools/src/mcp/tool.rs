@@ -1,6 +1,10 @@
 //! A tool that a server lists.
 
-use super::{connection::McpQuestion, message::ToolMessage, result, server::McpServer};
+use super::{
+    connection::{Connection, McpQuestion},
+    message::ToolMessage,
+    result,
+};
 use crate::arguments;
 use async_trait::async_trait;
 use gateway_core::{Json, JsonObject, Tool, ToolContext, ToolError, ToolSpec};
@@ -9,7 +13,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 /// A tool that an MCP server listed.
 pub(super) struct McpTool {
-    server: McpServer,
+    server: Connection,
     /// Name of the tool on the server.
     remote: String,
     spec: ToolSpec,
@@ -19,7 +23,7 @@ pub(super) struct McpTool {
 
 impl McpTool {
     /// Creates the tool that `server` lists as `tool`, called `name` here.
-    pub(super) fn new(server: McpServer, name: String, tool: ToolMessage) -> Self {
+    pub(super) fn new(server: Connection, name: String, tool: ToolMessage) -> Self {
         let ToolMessage { name: remote, description, input_schema, .. } = tool;
         let mirrored = mirrored_arguments(&input_schema);
         let spec = ToolSpec::function(name, description.unwrap_or_default(), input_schema);
@@ -87,9 +91,9 @@ impl Tool for McpTool {
             relay: context.mcp.as_ref().map(Arc::clone),
         };
         if question.relay.is_some() {
-            return Ok(self.server.connection().relay(&question, context).await?.to_json());
+            return Ok(self.server.relay(&question, context).await?.to_json());
         }
-        result::of(&self.server.connection().ask(&question, context).await?)
+        result::of(&self.server.ask(&question, context).await?)
     }
 }
 
