@@ -4,14 +4,17 @@ use super::{
     Durable, KvEngine, ReadView, WriteTxn, client_keys, expiry, idempotency, ledger, reasoning,
     request_log, response, session, session_change, tenant_usage,
 };
-use crate::{clock::StoreClock, limits::StoreLimits, local::SessionClaims, record};
+use crate::{
+    clock::StoreClock, limits::StoreLimits, local::SessionClaims, record, request_log::Segment,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
     AdmittedRequest, Batch, BeginResult, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork,
-    Idempotency, Key, Ledger, NewSession, Outcome, Page, ReasoningStore, Replay, ResponseStore,
-    Session, SessionPage, SessionPatch, SessionStore, Slice, Snapshot, StoreError, StoredReasoning,
-    StoredResponse, Tenant, Totals, Turn,
+    Idempotency, Key, Ledger, NewSession, Outcome, Page, ReasoningStore, Replay, RequestLogBatch,
+    RequestLogPage, RequestLogQuery, RequestLogStore, ResponseStore, Session, SessionPage,
+    SessionPatch, SessionStore, Slice, Snapshot, StoreError, StoredReasoning, StoredResponse,
+    Tenant, Totals, Turn,
 };
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -48,11 +51,6 @@ impl<E: KvEngine> KvStore<E> {
             expiry::sweep(txn)
         });
         Ok(swept.await? >= expiry::SWEEP)
-    }
-
-    /// Returns the size limits.
-    pub(super) const fn limits(&self) -> &StoreLimits {
-        &self.limits
     }
 
     pub(super) async fn read<T: Send + 'static>(
@@ -354,5 +352,22 @@ impl<E: KvEngine> ClientKeys for KvStore<E> {
 
     async fn version(&self) -> Result<u64, StoreError> {
         self.read(|view, _| client_keys::version(view)).await
+    }
+}
+
+#[async_trait]
+impl<E: KvEngine> RequestLogStore for KvStore<E> {
+    async fn append(&self, batch: &RequestLogBatch) -> Result<(), StoreError> {
+        let segment = Segment::encode(batch)?;
+        // A crash may lose the last second, which no promise to a caller rests on.
+        self.write(Durable::Visible, move |txn, limits| {
+            request_log::append(txn, limits.request_log, segment)
+        })
+        .await
+    }
+
+    async fn search(&self, query: &RequestLogQuery) -> Result<RequestLogPage, StoreError> {
+        let (query, limits) = (query.clone(), self.limits.request_log);
+        self.read(move |view, now| request_log::search(view, now, limits, &query)).await
     }
 }

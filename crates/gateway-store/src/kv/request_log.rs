@@ -1,7 +1,7 @@
 //! The log of requests, in segments.
 
 use super::{
-    Durable, KvEngine, KvStore, key_layout as layout,
+    key_layout as layout,
     write_txn::{ReadView, WriteTxn},
 };
 use crate::{
@@ -9,10 +9,7 @@ use crate::{
     limits::RequestLogLimits,
     request_log::{PageReader, Segment},
 };
-use async_trait::async_trait;
-use gateway_core::state::{
-    RequestLogBatch, RequestLogPage, RequestLogQuery, RequestLogStore, StoreError,
-};
+use gateway_core::state::{RequestLogPage, RequestLogQuery, StoreError};
 
 /// The number of indexes that are read at once.
 const SCAN: usize = 256;
@@ -26,22 +23,8 @@ const TRIM: usize = 32;
 /// The number of segments that one transaction removes at most.
 const TRIMMED: usize = 1_000;
 
-#[async_trait]
-impl<E: KvEngine> RequestLogStore for KvStore<E> {
-    async fn append(&self, batch: &RequestLogBatch) -> Result<(), StoreError> {
-        let segment = Segment::encode(batch)?;
-        // A crash may lose the last second, which no promise to a caller rests on.
-        self.write(Durable::Visible, move |txn, limits| append(txn, limits.request_log, segment))
-            .await
-    }
-
-    async fn search(&self, query: &RequestLogQuery) -> Result<RequestLogPage, StoreError> {
-        let (query, limits) = (query.clone(), self.limits().request_log);
-        self.read(move |view, now| search(view, oldest(now, limits), &query)).await
-    }
-}
-
-fn append(
+/// Adds a segment, once.
+pub(super) fn append(
     txn: &mut WriteTxn<'_>,
     limits: RequestLogLimits,
     segment: Segment,
@@ -104,12 +87,14 @@ fn put_count(txn: &mut WriteTxn<'_>, before: u64, count: u64) {
     }
 }
 
-fn search(
+/// Returns a page of the requests that `query` selects, as of `now`.
+pub(super) fn search(
     view: &dyn ReadView,
-    oldest: u64,
+    now: u64,
+    limits: RequestLogLimits,
     query: &RequestLogQuery,
 ) -> Result<RequestLogPage, StoreError> {
-    let mut reader = PageReader::new(query, oldest);
+    let mut reader = PageReader::new(query, oldest(now, limits));
     let (mut from, mut searched) = (reader.newest(), 0);
     loop {
         let found = view.scan(layout::log_indexes_from(from), SCAN)?;
@@ -155,8 +140,8 @@ fn number(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::StoreClock, limits::StoreLimits, memory::MemoryStore};
-    use gateway_core::state::LoggedRequest;
+    use crate::{clock::StoreClock, kv::KvStore, limits::StoreLimits, memory::MemoryStore};
+    use gateway_core::state::{LoggedRequest, RequestLogBatch, RequestLogStore as _};
     use std::time::Duration;
 
     fn store(requests: u64) -> KvStore<MemoryStore> {
