@@ -80,17 +80,7 @@ impl RequestContext {
             let output = self.reserved_output();
             self.meter.observe(Box::new(ReservationObserver { engine, row, output }));
         }
-        let started = RequestStarted {
-            request_id: &self.head.request_id,
-            path: self.head.path,
-            client: &self.head.client.name,
-            tenant: &self.head.client.tenant,
-            provider: &plan.route.provider,
-            model: &target.model,
-            requested_model: &self.model,
-            arrived: self.head.started,
-            stream: self.stream,
-        };
+        let started = self.started(target);
         let progress = engine.observers.iter().filter_map(|it| it.started(&started)).collect();
         RequestAccounting {
             path: self.head.path,
@@ -122,6 +112,21 @@ impl RequestContext {
             _in_flight: self.head.in_flight.take(),
             plan,
             engine,
+        }
+    }
+
+    /// The request, for those who follow it from here on.
+    fn started<'a>(&'a self, target: &'a Target) -> RequestStarted<'a> {
+        RequestStarted {
+            request_id: &self.head.request_id,
+            path: self.head.path,
+            client: &self.head.client.name,
+            tenant: &self.head.client.tenant,
+            provider: &self.plan.route.provider,
+            model: &target.model,
+            requested_model: &self.model,
+            arrived: self.head.started,
+            stream: self.stream,
         }
     }
 }

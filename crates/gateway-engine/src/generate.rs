@@ -4,9 +4,10 @@
 //! prepare > continue earlier responses > session > tools > fit the context window > send > write
 //! ```
 
+mod background;
 mod passthrough;
 
-use self::passthrough::passing;
+use self::{background::start_accounted_stream, passthrough::passing};
 use crate::{
     Decision, Engine, InboundRequest, Operation, PreparedRequest, RequestContext, ToolSelection,
     accounting::RequestAccounting,
@@ -19,10 +20,9 @@ use crate::{
     write_response::{streamed, whole},
 };
 use gateway_core::{
-    CacheDirective, ChunkStream, Context, DroppedParams, Inspection, PassthroughBody, Payload,
-    Provider, ProviderRequest, ProviderResponse, Result, ToolSpec, observe,
+    CacheDirective, Context, DroppedParams, Inspection, PassthroughBody, Payload, Provider,
+    ProviderRequest, ProviderResponse, Result, ToolSpec, observe,
 };
-use gateway_limits::Client;
 use gateway_sessions::{
     CompositionFacts as SessionFacts, OpenedSession, idempotency, open as open_session,
     responses::{
@@ -379,23 +379,4 @@ impl ComposedRequest {
         context.facts.meta = Some(meta);
         Ok(EngineResponse { facts: mem::take(&mut context.facts), body })
     }
-}
-
-/// The chunks of a response that accounts for itself.
-async fn start_accounted_stream(
-    client: Arc<Client>,
-    provider: Arc<dyn Provider>,
-    request: ProviderRequest,
-    mut accounting: Box<RequestAccounting>,
-) -> Result<ChunkStream> {
-    let ProviderResponse { meta, chunks } =
-        match unless_revoked(&client, provider.generate(request)).await {
-            Ok(response) => response,
-            Err(error) => {
-                accounting.failed(&error);
-                return Err(error);
-            }
-        };
-    accounting.response_started(&meta);
-    Ok(observe(until_revoked(&client, chunks), accounting))
 }

@@ -82,7 +82,7 @@ pub struct RequestFailure {
     pub request: FailedRequest,
 }
 
-/// What is known of a request that was refused.
+/// The known part of a request that was refused.
 #[derive(Clone, Debug, Default)]
 pub struct FailedRequest {
     /// The client, if the caller was identified.
