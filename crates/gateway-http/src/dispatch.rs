@@ -174,7 +174,7 @@ async fn serve_client(
         Endpoint::Usage => usage::usage(service, Some(&client.name), query).await?,
         Endpoint::Requests | Endpoint::Request(_) | Endpoint::RequestExport => {
             let reader = request_log::LogReader::Tenant(&client.tenant);
-            request_log::serve(service, endpoint, reader, query).await?
+            request_log::serve(&service.engine, endpoint, reader, query).await?
         }
         Endpoint::Response(id) if method == Method::DELETE => {
             responses::delete(service, client, id).await?

@@ -139,7 +139,7 @@ async fn serve(
     {
         let request_id = &request_id;
         let refusal = RefusalReply { request_id, method, path, asks_model, status, took };
-        request_log::record(&service, &refused, refusal);
+        request_log::record(&service.engine, &refused, refusal);
     }
     reply
 }

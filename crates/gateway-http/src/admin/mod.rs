@@ -102,7 +102,7 @@ impl Admin {
         } else {
             Endpoint::Requests
         };
-        request_log::serve(&self.service, endpoint, LogReader::Operator, query).await
+        request_log::serve(&self.service.engine, endpoint, LogReader::Operator, query).await
     }
 
     async fn answer(

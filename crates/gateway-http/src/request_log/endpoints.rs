@@ -1,33 +1,29 @@
 //! `GET /v1/requests`, `/v1/requests/{id}`, `/v1/requests/export`; the same below `/admin`.
 
-use super::{export, query, view};
-use crate::{Endpoint, HttpService, reply, request::query::QueryParams};
-use gateway_core::{ErrorKind, GatewayError, Result, state::StoreError};
+use super::{
+    export, query,
+    reader::{LogReader, unavailable},
+    view,
+};
+use crate::{Endpoint, reply, request::query::QueryParams};
+use gateway_core::{ErrorKind, GatewayError, Result, state::RequestLogQuery};
+use gateway_engine::Engine;
 use gateway_limits::RequestRecorder;
 use http::{Response, StatusCode};
 use serde_json::json;
-
-/// The reader of the log: a tenant sees its own requests, operators see all.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum LogReader<'a> {
-    /// A client of this tenant.
-    Tenant(&'a str),
-    /// An operator.
-    Operator,
-}
 
 /// Serves an endpoint of the request log.
 ///
 /// # Errors
 ///
-/// If the log is off, a parameter is malformed, there is no such request, or the store is unavailable.
+/// If the log is off, a parameter is malformed, the request is unknown, or the store is unavailable.
 pub(crate) async fn serve(
-    service: &HttpService,
+    engine: &Engine,
     endpoint: Endpoint<'_>,
     reader: LogReader<'_>,
     query: Option<&str>,
 ) -> Result<Response<reply::Body>> {
-    let Some(log) = &service.engine.limits.request_log else {
+    let Some(log) = &engine.limits.request_log else {
         let message = "the request log is off: set request_log.enabled";
         return Err(GatewayError::new(ErrorKind::NotFound, message).with_code("request_log_off"));
     };
@@ -42,7 +38,7 @@ pub(crate) async fn serve(
     }
 }
 
-/// One request.
+/// Returns the request of an id.
 async fn show(
     log: &RequestRecorder,
     reader: LogReader<'_>,
@@ -61,10 +57,7 @@ async fn show(
 }
 
 /// A page of requests, newest first.
-async fn search(
-    log: &RequestRecorder,
-    query: gateway_core::state::RequestLogQuery,
-) -> Result<Response<reply::Body>> {
+async fn search(log: &RequestRecorder, query: RequestLogQuery) -> Result<Response<reply::Body>> {
     let page = log.search(&query).await.map_err(unavailable)?;
     let data: Vec<_> = page.requests.into_iter().map(|(_, it)| view::request(it)).collect();
     let page = json!({
@@ -74,10 +67,4 @@ async fn search(
         "next": page.next.map(|cursor| cursor.to_string()),
     });
     Ok(reply::json(StatusCode::OK, &page))
-}
-
-pub(super) fn unavailable(error: StoreError) -> GatewayError {
-    GatewayError::new(ErrorKind::Unavailable, "the request log is temporarily unavailable")
-        .with_code(error.code())
-        .with_source(error)
 }

@@ -1,6 +1,6 @@
 //! The export of the request log, as a stream of lines.
 
-use super::{csv, endpoints::unavailable, view};
+use super::{csv, reader::unavailable, view};
 use crate::reply;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};

@@ -4,10 +4,12 @@ mod csv;
 mod endpoints;
 mod export;
 mod query;
+mod reader;
 mod refusal;
 mod view;
 
 pub(crate) use self::{
-    endpoints::{LogReader, serve},
+    endpoints::serve,
+    reader::LogReader,
     refusal::{RefusalReply, RefusedRequest, record},
 };

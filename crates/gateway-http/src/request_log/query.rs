@@ -1,6 +1,6 @@
 //! The parameters of a search in the request log.
 
-use super::{LogReader, export::ExportFormat};
+use super::{export::ExportFormat, reader::LogReader};
 use crate::request::query::QueryParams;
 use gateway_core::{Date, GatewayError, Result, state::RequestLogQuery};
 

@@ -1,8 +1,7 @@
 //! Refused requests: in the log, the metrics and the request log.
 
-use crate::HttpService;
 use gateway_core::{ErrorKind, GatewayError, state::LoggedRequest, time::millis};
-use gateway_engine::{FailedRequest, RefusalLabels};
+use gateway_engine::{Engine, FailedRequest, RefusalLabels};
 use gateway_tasks::unix_time;
 use std::{sync::Arc, time::Duration};
 
@@ -32,7 +31,7 @@ pub(crate) struct RefusalReply<'a> {
 }
 
 impl RefusedRequest {
-    /// What is kept of `error`, which refused `request`.
+    /// Keeps the code, the limit and, of limits, the message of `error`, which refused `request`.
     pub(crate) fn new(error: &GatewayError, request: FailedRequest) -> Self {
         // Other messages may repeat the caller's text.
         let is_limit = matches!(
@@ -54,8 +53,7 @@ impl RefusedRequest {
 }
 
 /// Records a refusal: the log line, the metric, and the entry of the request log.
-pub(crate) fn record(service: &HttpService, refused: &RefusedRequest, reply: RefusalReply<'_>) {
-    let engine = &service.engine;
+pub(crate) fn record(engine: &Engine, refused: &RefusedRequest, reply: RefusalReply<'_>) {
     let client = refused.request.client.as_ref();
     let model = refused.model();
     // Neither the message nor the parameter: they may repeat the caller's text.
