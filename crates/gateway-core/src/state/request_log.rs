@@ -44,7 +44,7 @@ pub struct RequestLogCursor {
     pub row: u32,
 }
 
-/// What a page of the log is to hold. Members that are absent select everything.
+/// The filters of a page of the log. A member that is absent selects everything.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RequestLogQuery {
     /// The tenant of the requests.
@@ -65,7 +65,7 @@ pub struct RequestLogQuery {
     pub outcome: Option<String>,
     /// The endpoint's label.
     pub path: Option<String>,
-    /// One of the tags.
+    /// A tag that the request has.
     pub tag: Option<String>,
     /// The end user whom the caller names.
     pub user: Option<String>,

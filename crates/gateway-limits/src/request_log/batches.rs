@@ -1,7 +1,7 @@
 //! Batches that wait for the store.
 
 use gateway_core::{
-    state::{LoggedRequest, RequestLogBatch, RequestLogStore},
+    state::{LoggedRequest, RequestLogBatch, RequestLogStore, StoreError},
     time::millis,
 };
 use gateway_tasks::unix_time;
@@ -54,7 +54,7 @@ impl PendingBatches {
                 Ok(()) => self.is_failing = false,
                 Err(error) => {
                     if !mem::replace(&mut self.is_failing, true) {
-                        tracing::warn!(%error, "request log unavailable; buffering requests");
+                        report(&error);
                     }
                     if error.is_outage() && self.waiting.len() <= WAITING {
                         return lost;
@@ -65,5 +65,13 @@ impl PendingBatches {
             self.waiting.pop_front();
         }
         lost
+    }
+}
+/// Logs a failure of the store. An outage is reported as a warning by the store itself.
+fn report(error: &StoreError) {
+    if error.is_outage() {
+        tracing::info!(%error, "request log unavailable; buffering requests");
+    } else {
+        tracing::warn!(%error, "request log unavailable; dropping requests");
     }
 }

@@ -46,7 +46,7 @@ struct Inner {
     unidentified: Lock<SecondQuota>,
 }
 
-/// What is left of a number for each second.
+/// The remainder of a number for each second.
 #[derive(Debug, Default)]
 struct SecondQuota {
     second: u64,
