@@ -162,11 +162,11 @@ fn example_configurations_are_valid() {
     assert!(number >= 3);
 }
 
-/// Values for the variables that a file names, so that they are there.
-fn variables(text: &str) -> Vec<(&str, &'static str)> {
+/// Values for the variables that a file names, so that they are there. No two are equal.
+fn variables(text: &str) -> Vec<(&str, String)> {
     let named = text.lines().filter(|line| line.contains("key_env"));
     let quoted = named.flat_map(|line| line.split('"').skip(1).step_by(2));
-    quoted.map(|name| (name, "a-key-0123456789abcdef0123456789abcdef")).collect()
+    quoted.map(|name| (name, format!("{name}-0123456789abcdef0123456789abcdef"))).collect()
 }
 
 #[test]

@@ -59,7 +59,7 @@ async fn answered_request_is_found_by_its_id() {
         ("requested_model", json!("best")),
         ("model", json!("m")),
         ("provider", json!("lab")),
-        ("rule", json!("alias")),
+        ("rule", json!("catalogue")),
         ("outcome", json!("ok")),
         ("attempts", json!(2)),
         ("prompt_tokens", json!(7)),
