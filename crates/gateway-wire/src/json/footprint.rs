@@ -1,6 +1,7 @@
 //! The memory that a request takes once it is decoded.
 
 use memchr::{memchr_iter, memchr2};
+use wide::u8x16;
 
 /// The memory of a message, part or tool, in bytes: as measured with the smallest ones.
 const OBJECT: usize = 768;
@@ -24,8 +25,7 @@ const SMALL: usize = 256 << 10;
 /// ```
 pub fn decoded_footprint(body: &[u8]) -> usize {
     // At most too many, since texts are not skipped; but quick.
-    let objects = memchr_iter(b'{', body).count();
-    let strings = memchr_iter(b',', body).count();
+    let [objects, strings] = count_bytes(body, *b"{,");
     let footprint = |objects: usize, strings: usize| {
         objects.saturating_mul(OBJECT).saturating_add(strings.saturating_mul(STRING))
     };
@@ -36,6 +36,30 @@ pub fn decoded_footprint(body: &[u8]) -> usize {
     let (objects, strings) = count(body);
     let footprint = footprint(objects, strings);
     if is_small(footprint) { 0 } else { footprint }
+}
+
+/// Returns the number of times that each of `needles` is in `body`.
+fn count_bytes(body: &[u8], needles: [u8; 2]) -> [usize; 2] {
+    let mut counts = [0; 2];
+    let (vectors, rest) = body.as_chunks::<16>();
+    // A lane counts up to 255 of them.
+    for vectors in vectors.chunks(255) {
+        let mut lanes = [u8x16::ZERO; 2];
+        for vector in vectors {
+            let vector = u8x16::from(*vector);
+            for (lanes, needle) in lanes.iter_mut().zip(needles) {
+                // A lane of a comparison is 0, or 255: one less than 0.
+                *lanes -= vector.simd_eq(u8x16::splat(needle));
+            }
+        }
+        for (count, lanes) in counts.iter_mut().zip(lanes) {
+            *count += lanes.to_array().into_iter().map(usize::from).sum::<usize>();
+        }
+    }
+    for (count, needle) in counts.iter_mut().zip(needles) {
+        *count += memchr_iter(needle, rest).count();
+    }
+    counts
 }
 
 /// The number of objects and of strings in `body`.
@@ -82,6 +106,15 @@ mod tests {
         check("\"{", (0, 1));
         check("\"\\", (0, 1));
         check("", (0, 0));
+    }
+
+    #[test]
+    fn bytes_of_any_length_are_counted() {
+        let body = "{,{".repeat(5000);
+        for length in [0, 1, 15, 16, 17, 4079, 4080, 4081, 4096, 15_000] {
+            let expected = [b'{', b','].map(|it| body[..length].matches(it as char).count());
+            assert_eq!(count_bytes(&body.as_bytes()[..length], *b"{,"), expected, "{length}");
+        }
     }
 
     #[test]
