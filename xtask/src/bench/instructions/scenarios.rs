@@ -94,11 +94,16 @@ fn only_messages(mut body: Value) -> Value {
 }
 
 /// The configuration: a key to check, limits and budgets to keep, prices, metrics, log and ledger.
+///
+/// Without the request log: it writes by time, so that its part of a request varies by a tenth.
 pub(super) fn config(upstream: u16, store: &str) -> String {
     format!(
         r#"
 [store]
 backend = "{store}"
+
+[request_log]
+enabled = false
 
 [providers.openai]
 base_url = "http://127.0.0.1:{upstream}/v1"
