@@ -21,8 +21,13 @@ const FLOOR: f64 = 5.0;
 /// Maximum number of retries saved up, and the number at the start.
 const MAX_SAVED: f64 = 10.0;
 
+/// Maximum number of retries that an allowance owes. After a change between busy and quiet traffic,
+/// the allowance that begins to count has caught up within `(MAX_OWED + 1) / FLOOR` seconds.
+const MAX_OWED: f64 = 10.0;
+
 /// Two allowances of retries. A retry needs one of the two and is charged to both, which makes their
-/// sum over time the larger of the two, not the sum of both.
+/// sum over time the larger of the two, not the sum of both: an allowance that has nothing left owes
+/// the retries that the other one allows, up to [`MAX_OWED`].
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
     by_share: f64,
@@ -47,8 +52,8 @@ impl RetryBudget {
         self.refill(now);
         let is_allowed = self.by_share.max(self.by_floor) >= 1.0;
         if is_allowed {
-            self.by_share = (self.by_share - 1.0).max(0.0);
-            self.by_floor = (self.by_floor - 1.0).max(0.0);
+            self.by_share = (self.by_share - 1.0).max(-MAX_OWED);
+            self.by_floor = (self.by_floor - 1.0).max(-MAX_OWED);
         }
         is_allowed
     }
@@ -101,6 +106,23 @@ mod tests {
     fn share_bounds_retries_of_busy_gateway() {
         check(100, 590, 610);
         check(1000, 5990, 6010);
+    }
+
+    /// A burst and its tail earn the larger of both allowances, not one after the other.
+    #[test]
+    fn burst_with_slow_tail_earns_larger_allowance() {
+        let start = Instant::now();
+        let mut budget = RetryBudget::new(start);
+        let mut retries = 0;
+        for _ in 0..200 {
+            budget.record_call(start);
+            retries += u32::from(budget.try_retry(start));
+        }
+        for tick in 0..200 {
+            let later = start + Duration::from_millis(10) * tick;
+            retries += u32::from(budget.try_retry(later));
+        }
+        assert!((29..=30).contains(&retries), "200 calls earn 20 beside the first 10: {retries}");
     }
 
     #[test]
