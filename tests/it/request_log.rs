@@ -10,8 +10,15 @@ async fn send(gateway: &Gateway, key: &str, method: &str, path: &str, body: &str
     gateway.send(request(method, path, &headers, body.as_bytes())).await
 }
 
+/// Sends a chat request, and waits until it is logged: a request ends after its reply.
 async fn chat(gateway: &Gateway, key: &str, model: &str, besides: Value) -> Reply {
-    send(gateway, key, "POST", "/v1/chat/completions", &openai::ask(model, besides)).await
+    post(gateway, key, &openai::ask(model, besides)).await
+}
+
+async fn post(gateway: &Gateway, key: &str, body: &str) -> Reply {
+    let reply = send(gateway, key, "POST", "/v1/chat/completions", body).await;
+    gateway.logged(reply.header("x-request-id")).await;
+    reply
 }
 
 async fn get(gateway: &Gateway, key: &str, path: &str) -> Reply {
@@ -134,7 +141,7 @@ async fn every_refusal_is_logged_with_client_model_and_limit() {
             assert_eq!(entry["requested_model"], *model, "{entry}");
         }
     }
-    let malformed = send(gateway, "sk-ours", "POST", "/v1/chat/completions", "{").await;
+    let malformed = post(gateway, "sk-ours", "{").await;
     assert_eq!(malformed.status(), 400);
     assert_eq!(
         outcomes(gateway, "sk-ours", "/v1/requests?outcome=failed").await,

@@ -171,6 +171,20 @@ impl Gateway {
         }
     }
 
+    /// Waits until the line of the request with this id is in the log: its outcome or its refusal.
+    pub async fn logged(&self, request_id: &str) {
+        let is_it = |line: &Value| {
+            let target = &line["target"];
+            line["request_id"] == request_id
+                && (target == "gateway::outcome" || target == "gateway::refused")
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().iter().any(is_it) {
+            assert!(Instant::now() < deadline, "{request_id} is not in the log");
+            time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Returns its directory.
     pub fn home(&self) -> &Path {
         &self.home

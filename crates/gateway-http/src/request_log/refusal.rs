@@ -52,10 +52,21 @@ impl RefusedRequest {
     }
 }
 
-/// Records a refusal: the log line, the metric, and the entry of the request log.
+/// Records a refusal: the metric, the entry of the request log, and then the log line, so that a
+/// request whose line is in the log has an entry.
 pub(crate) fn record(engine: &Engine, refused: &RefusedRequest, reply: RefusalReply<'_>) {
     let client = refused.request.client.as_ref();
     let model = refused.model();
+    engine.metrics.refused(&RefusalLabels {
+        code: &refused.code,
+        limit: refused.limit.as_deref(),
+        client: client.map(|client| (&client.tenant, &client.name)),
+        model: model.as_ref().map(|_| refused.request.model_label.as_deref().unwrap_or("other")),
+    });
+    // Of other endpoints, what is refused for who asks or how often.
+    if reply.asks_model || matches!(reply.status, 401 | 403 | 429) {
+        add_entry(engine, refused, reply);
+    }
     // Neither the message nor the parameter: they may repeat the caller's text.
     tracing::info!(
         target: "gateway::refused",
@@ -71,27 +82,21 @@ pub(crate) fn record(engine: &Engine, refused: &RefusedRequest, reply: RefusalRe
         epoch = engine.generation,
         duration_ms = millis(reply.took),
     );
-    engine.metrics.refused(&RefusalLabels {
-        code: &refused.code,
-        limit: refused.limit.as_deref(),
-        client: client.map(|client| (&client.tenant, &client.name)),
-        model: model.as_ref().map(|_| refused.request.model_label.as_deref().unwrap_or("other")),
-    });
+}
+
+/// Adds the entry of a refusal to the request log, unless the log is off.
+fn add_entry(engine: &Engine, refused: &RefusedRequest, reply: RefusalReply<'_>) {
     let Some(log) = &engine.limits.request_log else { return };
-    // Of other endpoints, what is refused for who asks or how often.
-    if !reply.asks_model && !matches!(reply.status, 401 | 403 | 429) {
-        return;
-    }
     let (id, path, status) = (Arc::clone(reply.request_id), reply.path, reply.status);
     let (refused, at, duration_ms) = (refused.clone(), millis(unix_time()), millis(reply.took));
-    let is_identified = client.is_some();
+    let is_identified = refused.request.client.is_some();
     let entry = move || LoggedRequest {
         id: id.to_string(),
         at,
         path: path.to_owned(),
         client: refused.request.client.as_ref().map(|client| client.name.to_string()),
         tenant: refused.request.client.as_ref().map(|client| client.tenant.to_string()),
-        requested_model: model,
+        requested_model: refused.model(),
         outcome: refused.code.into(),
         status: Some(status),
         limit: refused.limit.map(Into::into),
