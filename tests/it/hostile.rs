@@ -123,6 +123,7 @@ fn answer(_: usize, body: &[u8]) -> Script {
 async fn hostile_load_neither_kills_nor_grows_the_process() {
     let upstream = Upstream::start().await;
     upstream.numbered(answer);
+    upstream.forget();
     let setup = Setup::before(&upstream)
         .set("log", "level", "error")
         .set("admission", "body_memory", "96MiB")
