@@ -4,7 +4,7 @@
 
 use gateway_core::{
     ErrorKind, GatewayError, Json, Message, Role,
-    state::{Page, SessionContext, Slice, Tenant},
+    state::{MessageRange, SessionContext, SessionPageQuery, Tenant},
 };
 use gateway_sessions::{
     OnConflict, OpenTurn, Rules, Sessions, TurnResult, context, taxonomy::TaxonomyTable,
@@ -145,11 +145,11 @@ async fn session_of_other_tenant_is_not_found() {
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let other = Tenant::new("other").unwrap();
     let (gone, code) = (ErrorKind::NotFound, "session_not_found");
-    check_error(sessions.get(&other, &id, Slice::ALL).await, gone, code);
+    check_error(sessions.get(&other, &id, MessageRange::ALL).await, gone, code);
     check_error(sessions.delete(&other, &id).await, gone, code);
     check_error(sessions.fork(&other, &id, None, None).await, gone, code);
     check_error(sessions.begin_turn(&other, &id, "t", OnConflict::Refuse).await, gone, code);
-    check_error(sessions.get(&acme(), "../etc/passwd", Slice::ALL).await, gone, code);
+    check_error(sessions.get(&acme(), "../etc/passwd", MessageRange::ALL).await, gone, code);
     sessions.delete(&acme(), &id).await.unwrap();
     check_error(sessions.delete(&acme(), &id).await, gone, code);
 }
@@ -163,7 +163,7 @@ async fn session_expiry_is_fixed_or_sliding() {
         let open = sessions.begin_turn(&acme(), &id, "t", OnConflict::Refuse).await.unwrap();
         sessions.commit_turn(&open, &turn_result("one", "1")).await.unwrap();
         time::sleep(Duration::from_secs(40)).await;
-        let found = sessions.get(&acme(), &id, Slice::ALL).await;
+        let found = sessions.get(&acme(), &id, MessageRange::ALL).await;
         assert_eq!(found.is_ok(), lives);
         assert!(
             found.is_ok_and(|it| it.session.ttl == MINUTE) == lives,
@@ -223,7 +223,7 @@ async fn repeated_turn_does_not_see_itself() {
         assert_eq!(open.history.messages.len(), said, "{token}");
         end(&sessions, &open, &made).await;
     }
-    let found = sessions.get(&acme(), &id, Slice::ALL).await.unwrap();
+    let found = sessions.get(&acme(), &id, MessageRange::ALL).await.unwrap();
     assert_eq!((found.session.version, found.entries.len()), (3, 6));
 }
 
@@ -235,8 +235,8 @@ async fn sessions_can_be_listed_and_forked() {
     sessions.commit_turn(&open, &turn_result("one", "1")).await.unwrap();
     let copy = sessions.fork(&acme(), &id, Some(1), None).await.unwrap();
     assert_ne!(copy.id, id);
-    let found = sessions.get(&acme(), &copy.id, Slice { from: 1, limit: 1 }).await.unwrap();
+    let found = sessions.get(&acme(), &copy.id, MessageRange { from: 1, limit: 1 }).await.unwrap();
     assert_eq!(found.entries[0].message.plain_text(), "1");
-    let listing = sessions.list(&acme(), Page { after: None, limit: 0 }).await.unwrap();
+    let listing = sessions.list(&acme(), SessionPageQuery { after: None, limit: 0 }).await.unwrap();
     assert_eq!((listing.sessions.len(), listing.next.is_some()), (1, true), "at least one");
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is tests, where a panic is the way to fail")]
 
-use gateway_core::state::{Events, MockResponseStore, StoredResponse, Tenant};
+use gateway_core::state::{MockResponseStore, ResponseEvents, StoredResponse, Tenant};
 use gateway_sessions::Responses;
 use mockall::Sequence;
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ async fn lease_renewed_after_an_outage_keeps_the_response() {
 async fn response_of_a_crashed_gateway_is_ended_as_failed() {
     let mut store = store(&[0, 0]);
     let lease = Some(Duration::ZERO);
-    let none = Events { events: Vec::new(), in_progress: true, lease };
+    let none = ResponseEvents { events: Vec::new(), in_progress: true, lease };
     store.expect_events().times(1).return_once(|_, _, _| Ok(Some(none)));
     let ended = store.expect_end_abandoned().times(1);
     ended.withf(|_, response, _| !response.in_progress).returning(|_, _, _| Ok(true));

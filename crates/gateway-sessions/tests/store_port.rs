@@ -5,8 +5,8 @@
 use gateway_core::{
     ErrorKind, Message, Role,
     state::{
-        Claim, MockSessionStore, Outcome, Page, Session, SessionContext, SessionPage, Slice,
-        Snapshot, StoreError, Tenant,
+        ClaimResult, MessageRange, MockSessionStore, Session, SessionContext, SessionPage,
+        SessionPageQuery, SessionSnapshot, StoreError, Tenant, WriteOutcome,
     },
 };
 use gateway_sessions::{OnConflict, OpenTurn, Rules, SessionId, Sessions, TurnResult};
@@ -25,7 +25,7 @@ fn unavailable() -> StoreError {
     StoreError::Unavailable("no connection".into())
 }
 
-fn snapshot(id: &str) -> Snapshot {
+fn snapshot(id: &str) -> SessionSnapshot {
     let session = Session {
         id: id.to_owned(),
         version: 0,
@@ -36,14 +36,14 @@ fn snapshot(id: &str) -> Snapshot {
         bytes: 0,
         context: SessionContext::default(),
     };
-    Snapshot { session, entries: Vec::new() }
+    SessionSnapshot { session, entries: Vec::new() }
 }
 
 /// Expects one turn to begin, and returns the id of its session.
 fn expect_turn(store: &mut MockSessionStore) -> SessionId {
     let id = SessionId::random().unwrap();
     let found = snapshot(id.as_str());
-    store.expect_claim().times(1).returning(|_, _, _| Ok(Claim::Granted));
+    store.expect_claim().times(1).returning(|_, _, _| Ok(ClaimResult::Granted));
     store.expect_load().times(1).return_once(|_, _| Ok(Some(found)));
     id
 }
@@ -67,7 +67,7 @@ async fn commit_is_repeated_while_store_is_unavailable() {
     let failing = store.expect_append().times(2).in_sequence(&mut order);
     failing.returning(|_, _| Err(unavailable()));
     let recovered = store.expect_append().times(1).in_sequence(&mut order);
-    recovered.withf(|_, turn| turn.messages.len() == 2).returning(|_, _| Ok(Outcome::Done(1)));
+    recovered.withf(|_, turn| turn.messages.len() == 2).returning(|_, _| Ok(WriteOutcome::Done(1)));
     let sessions = sessions(store);
     let turn = begin(&sessions, &id).await.unwrap();
     assert_eq!(sessions.commit_turn(&turn, &hello()).await.unwrap(), 1);
@@ -102,7 +102,7 @@ async fn commit_to_full_store_is_not_repeated() {
 #[tokio::test(start_paused = true)]
 async fn failed_load_releases_the_claim() {
     let mut store = MockSessionStore::new();
-    store.expect_claim().times(1).returning(|_, _, _| Ok(Claim::Granted));
+    store.expect_claim().times(1).returning(|_, _, _| Ok(ClaimResult::Granted));
     store.expect_load().times(1).returning(|_, _| Err(unavailable()));
     let released = store.expect_release().times(1);
     released.withf(|_, token| token == "token").returning(|_, _| Ok(()));
@@ -113,7 +113,10 @@ async fn failed_load_releases_the_claim() {
 #[tokio::test(start_paused = true)]
 async fn held_session_is_neither_loaded_nor_released() {
     let mut store = MockSessionStore::new();
-    store.expect_claim().times(1).returning(|_, _, _| Ok(Claim::Held(Duration::from_secs(30))));
+    store
+        .expect_claim()
+        .times(1)
+        .returning(|_, _, _| Ok(ClaimResult::Held(Duration::from_secs(30))));
     store.expect_load().never();
     store.expect_release().never();
     let error = begin(&sessions(store), &SessionId::random().unwrap()).await.unwrap_err();
@@ -125,7 +128,7 @@ async fn listing_asks_for_a_bounded_page() {
     let mut store = MockSessionStore::new();
     let listed = store.expect_list().times(1);
     listed.withf(|_, page| page.limit == 100).returning(|_, _| Ok(SessionPage::default()));
-    let page = Page { limit: 100_000, ..Page::default() };
+    let page = SessionPageQuery { limit: 100_000, ..SessionPageQuery::default() };
     assert!(sessions(store).list(&acme(), page).await.is_ok());
 }
 
@@ -133,5 +136,5 @@ async fn listing_asks_for_a_bounded_page() {
 async fn malformed_id_does_not_reach_the_store() {
     let mut store = MockSessionStore::new();
     store.expect_load().never();
-    assert!(sessions(store).get(&acme(), "../etc", Slice::ALL).await.is_err());
+    assert!(sessions(store).get(&acme(), "../etc", MessageRange::ALL).await.is_err());
 }

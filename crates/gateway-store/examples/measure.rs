@@ -14,7 +14,7 @@
 
 use gateway_core::{
     Message, Role,
-    state::{Key, NewSession, Slice, Tenant, Turn},
+    state::{Key, MessageRange, NewSession, SessionTurn, Tenant},
 };
 use gateway_store::{
     EmbeddedSettings, RedisSettings, StoreBackend, StoreLimits, StoreSettings, Stores,
@@ -84,9 +84,9 @@ fn key(id: &str) -> Key {
     Tenant::new("measure").unwrap().key(id)
 }
 
-fn turn(id: String) -> Turn {
+fn turn(id: String) -> SessionTurn {
     let messages = vec![Message::text(Role::User, "x".repeat(1 << 10))];
-    Turn { id, messages, ..Turn::default() }
+    SessionTurn { id, messages, ..SessionTurn::default() }
 }
 
 async fn create(stores: &Stores, id: &str) {
@@ -130,7 +130,7 @@ async fn reads(stores: &Stores, messages: u32) -> Duration {
     }
     let began = Instant::now();
     for _ in 0..TIMES {
-        let found = stores.sessions.load(&key(&id), Slice::ALL).await.unwrap().unwrap();
+        let found = stores.sessions.load(&key(&id), MessageRange::ALL).await.unwrap().unwrap();
         assert_eq!(found.entries.len(), messages as usize);
     }
     began.elapsed() / TIMES
@@ -150,7 +150,7 @@ async fn idle(stores: &Arc<Stores>) -> u64 {
                     Message::text(Role::User, "What is the capital of France?"),
                     Message::text(Role::Assistant, "The capital of France is Paris."),
                 ];
-                let turn = Turn { id: "t".to_owned(), messages, ..Turn::default() };
+                let turn = SessionTurn { id: "t".to_owned(), messages, ..SessionTurn::default() };
                 stores.sessions.append(&key(&id), &turn).await.unwrap();
             }
         });

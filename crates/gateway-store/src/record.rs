@@ -8,7 +8,7 @@
 
 use gateway_core::{
     Message,
-    state::{Entry, StoreError, Turn},
+    state::{SessionEntry, SessionTurn, StoreError},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -41,7 +41,7 @@ struct SchemaProbe {
 }
 
 /// The messages of `turn`, without the numbers that only the backend knows.
-pub(crate) fn encode_turn(turn: &Turn) -> Result<Vec<String>, StoreError> {
+pub(crate) fn encode_turn(turn: &SessionTurn) -> Result<Vec<String>, StoreError> {
     if turn.messages.is_empty() || turn.id.is_empty() {
         return Err(StoreError::Invalid("a turn has an id and at least one message"));
     }
@@ -70,13 +70,13 @@ pub(crate) fn split(line: &str) -> Option<(u64, u64, &str)> {
 }
 
 /// Decodes the record at `position`.
-pub(crate) fn decode(position: u64, line: &[u8]) -> Result<Entry, StoreError> {
+pub(crate) fn decode(position: u64, line: &[u8]) -> Result<SessionEntry, StoreError> {
     let text = std::str::from_utf8(line)
         .map_err(|_| StoreError::corrupt("session", format!("message {position} is not text")))?;
     let (version, at, payload) = split(text)
         .ok_or_else(|| StoreError::corrupt("session", format!("message {position} is cut")))?;
     let RecordIn { turn, incomplete, message } = read("session", payload.as_bytes())?;
-    Ok(Entry { position, version, at, turn, incomplete, message })
+    Ok(SessionEntry { position, version, at, turn, incomplete, message })
 }
 
 /// Reads a JSON record that begins with its schema.
@@ -111,16 +111,22 @@ mod tests {
     #[test]
     fn record_round_trips() {
         let message = Message::text(Role::User, "two words\n");
-        let turn = Turn {
+        let turn = SessionTurn {
             id: "t".into(),
             messages: vec![message.clone()],
             incomplete: true,
-            ..Turn::default()
+            ..SessionTurn::default()
         };
         let payload = encode_turn(&turn).unwrap().remove(0);
         let entry = decode(4, line(3, 99, &payload).as_bytes()).unwrap();
-        let expected =
-            Entry { position: 4, version: 3, at: 99, turn: "t".into(), incomplete: true, message };
+        let expected = SessionEntry {
+            position: 4,
+            version: 3,
+            at: 99,
+            turn: "t".into(),
+            incomplete: true,
+            message,
+        };
         assert_eq!(entry, expected);
     }
 

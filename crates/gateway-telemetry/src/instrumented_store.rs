@@ -6,11 +6,12 @@ use bytes::Bytes;
 use gateway_core::{
     NanoDollars,
     state::{
-        Batch, BeginResult, Cache, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork,
-        Idempotency, Key, LeaseReply, LeaseRequest, Ledger, NewSession, Outcome, Page, Quotas,
-        ReasoningStore, Replay, RequestLogBatch, RequestLogPage, RequestLogQuery, RequestLogStore,
-        ResponseStore, Session, SessionPage, SessionPatch, SessionStore, Slice, Snapshot,
-        StoreError, StoredReasoning, StoredResponse, Tenant, Totals, Turn,
+        Batch, BeginResult, Cache, ClaimResult, ClientKey, ClientKeys, Fingerprint, Idempotency,
+        Key, LeaseReply, LeaseRequest, Ledger, MessageRange, NewSession, Quotas, ReasoningStore,
+        Replay, RequestLogBatch, RequestLogPage, RequestLogQuery, RequestLogStore, ResponseEvents,
+        ResponseStore, Session, SessionFork, SessionPage, SessionPageQuery, SessionPatch,
+        SessionSnapshot, SessionStore, SessionTurn, StoreError, StoredReasoning, StoredResponse,
+        Tenant, Totals, WriteOutcome,
     },
 };
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
@@ -91,14 +92,14 @@ macro_rules! ports {
 ports! {
     SessionStore as "session" {
         create(key: &Key, new: &NewSession) -> Session;
-        load(key: &Key, slice: Slice) -> Option<Snapshot>;
-        append(key: &Key, turn: &Turn) -> Outcome;
-        patch(key: &Key, patch: &SessionPatch, expected: Option<u64>) -> Outcome;
-        touch(key: &Key, ttl: Duration) -> Outcome;
+        load(key: &Key, slice: MessageRange) -> Option<SessionSnapshot>;
+        append(key: &Key, turn: &SessionTurn) -> WriteOutcome;
+        patch(key: &Key, patch: &SessionPatch, expected: Option<u64>) -> WriteOutcome;
+        touch(key: &Key, ttl: Duration) -> WriteOutcome;
         delete(key: &Key) -> bool;
-        list(tenant: &Tenant, page: &Page) -> SessionPage;
-        fork(from: &Key, to: &str, fork: &Fork) -> Option<Session>;
-        claim(key: &Key, token: &str, lease: Duration) -> Claim;
+        list(tenant: &Tenant, page: &SessionPageQuery) -> SessionPage;
+        fork(from: &Key, to: &str, fork: &SessionFork) -> Option<Session>;
+        claim(key: &Key, token: &str, lease: Duration) -> ClaimResult;
         release(key: &Key, token: &str) -> ();
     }
     ResponseStore as "response" {
@@ -107,8 +108,8 @@ ports! {
         renew(key: &Key, lease: Duration) -> bool;
         end_abandoned(key: &Key, response: &StoredResponse, ttl: Duration) -> bool;
         delete(key: &Key) -> bool;
-        append(key: &Key, from: u64, events: &[Bytes]) -> Outcome;
-        events(key: &Key, from: u64, limit: u64) -> Option<Events>;
+        append(key: &Key, from: u64, events: &[Bytes]) -> WriteOutcome;
+        events(key: &Key, from: u64, limit: u64) -> Option<ResponseEvents>;
     }
     Cache as "cache" {
         get(key: &Key) -> Option<Bytes>;

@@ -40,10 +40,11 @@ pub use self::{
         InvalidCursor, LoggedAttempt, LoggedRequest, RequestLogBatch, RequestLogCursor,
         RequestLogPage, RequestLogQuery, RequestLogStore,
     },
-    response::{Events, ResponseStore, StoredResponse},
+    response::{ResponseEvents, ResponseStore, StoredResponse},
     session::{
-        Claim, Entry, Fork, NewSession, Outcome, Page, Session, SessionContext, SessionPage,
-        SessionPatch, SessionStore, Slice, Snapshot, Turn,
+        ClaimResult, MessageRange, NewSession, Session, SessionContext, SessionEntry, SessionFork,
+        SessionPage, SessionPageQuery, SessionPatch, SessionSnapshot, SessionStore, SessionTurn,
+        WriteOutcome,
     },
     usage_journal::{AbandonedJournal, UsageJournal},
 };

@@ -1,6 +1,6 @@
 //! The port to answers that are kept.
 
-use super::{Key, Outcome, StoreError};
+use super::{Key, StoreError, WriteOutcome};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::Duration;
@@ -38,13 +38,23 @@ pub trait ResponseStore: Send + Sync {
 
     /// Adds steps behind the first `from`, once.
     ///
-    /// Steps that are there already are [`Outcome::Duplicate`], a gap is [`Outcome::Conflict`], an
-    /// answer that is not there, or is complete, is [`Outcome::Gone`]; each with the number of
+    /// Steps that are there already are [`WriteOutcome::Duplicate`], a gap is [`WriteOutcome::Conflict`], an
+    /// answer that is not there, or is complete, is [`WriteOutcome::Gone`]; each with the number of
     /// steps kept.
-    async fn append(&self, key: &Key, from: u64, events: &[Bytes]) -> Result<Outcome, StoreError>;
+    async fn append(
+        &self,
+        key: &Key,
+        from: u64,
+        events: &[Bytes],
+    ) -> Result<WriteOutcome, StoreError>;
 
     /// The steps behind the first `from`, `limit` of them at most.
-    async fn events(&self, key: &Key, from: u64, limit: u64) -> Result<Option<Events>, StoreError>;
+    async fn events(
+        &self,
+        key: &Key,
+        from: u64,
+        limit: u64,
+    ) -> Result<Option<ResponseEvents>, StoreError>;
 }
 
 /// An answer, as its dialect writes it.
@@ -61,7 +71,7 @@ pub struct StoredResponse {
 
 /// Steps of an answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Events {
+pub struct ResponseEvents {
     /// The steps asked for, in order.
     pub events: Vec<Bytes>,
     /// The response is still being written.
@@ -82,7 +92,7 @@ impl StoredResponse {
     }
 }
 
-impl Events {
+impl ResponseEvents {
     /// Whether the response is in progress and its writer has crashed.
     pub fn is_abandoned(&self) -> bool {
         self.in_progress && self.lease.is_some_and(|rest| rest.is_zero())

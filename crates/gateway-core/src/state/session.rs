@@ -24,10 +24,14 @@ pub trait SessionStore: Send + Sync {
     async fn create(&self, key: &Key, new: &NewSession) -> Result<Session, StoreError>;
 
     /// Loads a snapshot of a session: its metadata and some of its messages.
-    async fn load(&self, key: &Key, slice: Slice) -> Result<Option<Snapshot>, StoreError>;
+    async fn load(
+        &self,
+        key: &Key,
+        slice: MessageRange,
+    ) -> Result<Option<SessionSnapshot>, StoreError>;
 
     /// Adds a turn, once.
-    async fn append(&self, key: &Key, turn: &Turn) -> Result<Outcome, StoreError>;
+    async fn append(&self, key: &Key, turn: &SessionTurn) -> Result<WriteOutcome, StoreError>;
 
     /// Changes the context, if `expected` is the session's version or absent.
     async fn patch(
@@ -35,24 +39,38 @@ pub trait SessionStore: Send + Sync {
         key: &Key,
         patch: &SessionPatch,
         expected: Option<u64>,
-    ) -> Result<Outcome, StoreError>;
+    ) -> Result<WriteOutcome, StoreError>;
 
     /// Lets the session live until `ttl` from now. What has expired stays so.
-    async fn touch(&self, key: &Key, ttl: Duration) -> Result<Outcome, StoreError>;
+    async fn touch(&self, key: &Key, ttl: Duration) -> Result<WriteOutcome, StoreError>;
 
     /// Forgets a session; says whether there was one.
     async fn delete(&self, key: &Key) -> Result<bool, StoreError>;
 
     /// The sessions of a tenant, newest first.
-    async fn list(&self, tenant: &Tenant, page: &Page) -> Result<SessionPage, StoreError>;
+    async fn list(
+        &self,
+        tenant: &Tenant,
+        page: &SessionPageQuery,
+    ) -> Result<SessionPage, StoreError>;
 
     /// Copies a session, whole or up to a version, to `to` of the same tenant. `None` if there is
     /// no such session.
-    async fn fork(&self, from: &Key, to: &str, fork: &Fork) -> Result<Option<Session>, StoreError>;
+    async fn fork(
+        &self,
+        from: &Key,
+        to: &str,
+        fork: &SessionFork,
+    ) -> Result<Option<Session>, StoreError>;
 
     /// Asks to be the only one to prepare a turn, for `lease`. The holder of `token` may ask again,
     /// to hold it longer.
-    async fn claim(&self, key: &Key, token: &str, lease: Duration) -> Result<Claim, StoreError>;
+    async fn claim(
+        &self,
+        key: &Key,
+        token: &str,
+        lease: Duration,
+    ) -> Result<ClaimResult, StoreError>;
 
     /// Gives a claim up; one that is held by another `token` is left alone.
     async fn release(&self, key: &Key, token: &str) -> Result<(), StoreError>;
@@ -90,7 +108,7 @@ pub struct Session {
 
 /// Some of a session's messages, by their place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Slice {
+pub struct MessageRange {
     /// The first, counted from 0.
     pub from: u64,
     /// Maximum number of messages.
@@ -99,16 +117,16 @@ pub struct Slice {
 
 /// A consistent snapshot of a session.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
+pub struct SessionSnapshot {
     /// Metadata of the session.
     pub session: Session,
     /// Messages in the requested range.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<SessionEntry>,
 }
 
 /// A message of a session.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct SessionEntry {
     /// Its place, counted from 0, without gaps.
     pub position: u64,
     /// The session's version that it came with.
@@ -125,7 +143,7 @@ pub struct Entry {
 
 /// A turn: messages that are appended to a session in one step.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Turn {
+pub struct SessionTurn {
     /// Unique within the session; a turn of the same id is not added again.
     pub id: String,
     /// The version on which this turn builds: refused if another turn was added since. Changes of
@@ -143,7 +161,7 @@ pub struct Turn {
 
 /// The result of a change. The numbers are the session's version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Outcome {
+pub enum WriteOutcome {
     /// Done; this is the new version.
     Done(u64),
     /// Done before, when the version became this.
@@ -158,7 +176,7 @@ pub enum Outcome {
 
 /// Whether a claim is held.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Claim {
+pub enum ClaimResult {
     /// By the one who asked.
     Granted,
     /// By another, for at most this long.
@@ -169,7 +187,7 @@ pub enum Claim {
 
 /// A query for a page of sessions.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Page {
+pub struct SessionPageQuery {
     /// Cursor of the previous page: its [`SessionPage::next`].
     pub after: Option<String>,
     /// Maximum number of sessions.
@@ -187,14 +205,14 @@ pub struct SessionPage {
 
 /// The extent of a session copy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Fork {
+pub struct SessionFork {
     /// The last version to copy; absent for all.
     pub at: Option<u64>,
     /// Time to live of the copy.
     pub ttl: Duration,
 }
 
-impl Slice {
+impl MessageRange {
     /// A slice of every message.
     pub const ALL: Self = Self { from: 0, limit: u64::MAX };
 

@@ -10,7 +10,7 @@
 
 use super::{
     MAX_CALLS, MAX_RESULTS, ToolLoopLimits, Toolbox,
-    turn::{Place, Turn, Verdict},
+    turn::{StreamedTurn, TurnPosition, TurnVerdict},
 };
 use crate::{
     Chunk, ChunkStream, Content, Json, Message, Part, Payload, Provider, ProviderRequest, Result,
@@ -37,7 +37,7 @@ pub(super) struct ToolLoopStream {
 }
 
 enum State {
-    Hearing(ChunkStream, Box<Turn>),
+    Hearing(ChunkStream, Box<StreamedTurn>),
     Running(Message, Vec<ToolCall>),
     Asking,
     Over,
@@ -91,25 +91,25 @@ impl ToolLoopStream {
         }
     }
 
-    fn turn(&self) -> Box<Turn> {
+    fn turn(&self) -> Box<StreamedTurn> {
         let place = match self.round {
-            0 => Place::First,
-            round if round >= self.limits.max_rounds => Place::Last,
-            _ => Place::Later,
+            0 => TurnPosition::First,
+            round if round >= self.limits.max_rounds => TurnPosition::Last,
+            _ => TurnPosition::Later,
         };
-        Box::new(Turn::new(Arc::clone(&self.ours), place, self.spent))
+        Box::new(StreamedTurn::new(Arc::clone(&self.ours), place, self.spent))
     }
 
-    fn over(&mut self, turn: Turn) -> Chunk {
+    fn over(&mut self, turn: StreamedTurn) -> Chunk {
         self.spent = turn.spent();
         let mut seen = Vec::new();
         match turn.end(&mut seen) {
-            Verdict::Run(said, calls) => {
+            TurnVerdict::Run(said, calls) => {
                 let started_tool_calls = calls.clone();
                 self.state = State::Running(said, calls);
                 Chunk { started_tool_calls, ..Chunk::from_events(seen) }
             }
-            Verdict::Done(said) => {
+            TurnVerdict::Done(said) => {
                 Chunk { completed_messages: Vec::from_iter(said), ..Chunk::from_events(seen) }
             }
         }

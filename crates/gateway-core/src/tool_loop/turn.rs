@@ -18,9 +18,9 @@ const ROUNDS_EXCEEDED: &str = "tool_rounds_exceeded";
 /// Text is passed on. Calls of gateway tools are held back until the turn is known to have no
 /// others, and are then hidden. A call of the caller's own tool shows all, as the model numbered
 /// them.
-pub(super) struct Turn {
+pub(super) struct StreamedTurn {
     ours: Arc<HashSet<String>>,
-    place: Place,
+    place: TurnPosition,
     /// Token usage of earlier turns.
     before: Option<Usage>,
     usage: Option<Usage>,
@@ -36,7 +36,7 @@ pub(super) struct Turn {
 
 /// The place of a turn in its conversation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Place {
+pub(super) enum TurnPosition {
     /// It begins the answer.
     First,
     /// It has one before it.
@@ -46,16 +46,20 @@ pub(super) enum Place {
 }
 
 /// The decision on a finished turn.
-pub(super) enum Verdict {
+pub(super) enum TurnVerdict {
     /// The calls are run here, and the model goes on.
     Run(Message, Vec<ToolCall>),
     /// It is the answer, or the end of it.
     Done(Option<Message>),
 }
 
-impl Turn {
-    pub(super) fn new(ours: Arc<HashSet<String>>, place: Place, before: Option<Usage>) -> Self {
-        let shows = ours.is_empty() || place == Place::Last;
+impl StreamedTurn {
+    pub(super) fn new(
+        ours: Arc<HashSet<String>>,
+        place: TurnPosition,
+        before: Option<Usage>,
+    ) -> Self {
+        let shows = ours.is_empty() || place == TurnPosition::Last;
         Self {
             ours,
             place,
@@ -94,7 +98,7 @@ impl Turn {
             return Ok(());
         }
         match event {
-            StreamEvent::Started(_) if self.place != Place::First => {}
+            StreamEvent::Started(_) if self.place != TurnPosition::First => {}
             StreamEvent::Usage(usage) => {
                 self.usage = Some(usage);
                 seen.extend(self.spent().map(StreamEvent::Usage));
@@ -137,7 +141,7 @@ impl Turn {
         if self.finish.replace(finish.reason).is_some() {
             return;
         }
-        if self.place == Place::Last && self.said.answer().tool_calls().next().is_some() {
+        if self.place == TurnPosition::Last && self.said.answer().tool_calls().next().is_some() {
             finish.native = Some(ROUNDS_EXCEEDED.to_owned());
         }
         self.held.push(StreamEvent::Finished(finish));
@@ -166,18 +170,18 @@ impl Turn {
     }
 
     /// The turn is over; what was held back and is shown after all goes to `seen`.
-    pub(super) fn end(mut self, seen: &mut Vec<StreamEvent>) -> Verdict {
+    pub(super) fn end(mut self, seen: &mut Vec<StreamEvent>) -> TurnVerdict {
         let answer = mem::take(&mut self.said).finish();
         let said = answer.choices.into_iter().next().map(|choice| choice.message);
         let calls: Vec<_> = said.iter().flat_map(Message::tool_calls).cloned().collect();
         let ours = |call: &ToolCall| !call.custom && self.ours.contains(&call.name);
         match said {
             Some(said) if !self.shows && !calls.is_empty() && calls.iter().all(ours) => {
-                Verdict::Run(said, calls)
+                TurnVerdict::Run(said, calls)
             }
             said => {
                 self.show(seen);
-                Verdict::Done(said.filter(|said| !said.parts.is_empty()))
+                TurnVerdict::Done(said.filter(|said| !said.parts.is_empty()))
             }
         }
     }

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
-    Claim, Events, Fork, Key, NewSession, Outcome, Page, ResponseStore, Session, SessionPage,
-    SessionPatch, SessionStore, Slice, Snapshot, StoreError, StoredResponse, Tenant, Turn,
+    ClaimResult, Key, MessageRange, NewSession, ResponseEvents, ResponseStore, Session,
+    SessionFork, SessionPage, SessionPageQuery, SessionPatch, SessionSnapshot, SessionStore,
+    SessionTurn, StoreError, StoredResponse, Tenant, WriteOutcome,
 };
 use std::time::Duration;
 
@@ -22,11 +23,11 @@ impl SessionStore for AbsentStores {
         no_store()
     }
 
-    async fn load(&self, _: &Key, _: Slice) -> Result<Option<Snapshot>, StoreError> {
+    async fn load(&self, _: &Key, _: MessageRange) -> Result<Option<SessionSnapshot>, StoreError> {
         no_store()
     }
 
-    async fn append(&self, _: &Key, _: &Turn) -> Result<Outcome, StoreError> {
+    async fn append(&self, _: &Key, _: &SessionTurn) -> Result<WriteOutcome, StoreError> {
         no_store()
     }
 
@@ -35,11 +36,11 @@ impl SessionStore for AbsentStores {
         _: &Key,
         _: &SessionPatch,
         _: Option<u64>,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<WriteOutcome, StoreError> {
         no_store()
     }
 
-    async fn touch(&self, _: &Key, _: Duration) -> Result<Outcome, StoreError> {
+    async fn touch(&self, _: &Key, _: Duration) -> Result<WriteOutcome, StoreError> {
         no_store()
     }
 
@@ -47,15 +48,15 @@ impl SessionStore for AbsentStores {
         no_store()
     }
 
-    async fn list(&self, _: &Tenant, _: &Page) -> Result<SessionPage, StoreError> {
+    async fn list(&self, _: &Tenant, _: &SessionPageQuery) -> Result<SessionPage, StoreError> {
         no_store()
     }
 
-    async fn fork(&self, _: &Key, _: &str, _: &Fork) -> Result<Option<Session>, StoreError> {
+    async fn fork(&self, _: &Key, _: &str, _: &SessionFork) -> Result<Option<Session>, StoreError> {
         no_store()
     }
 
-    async fn claim(&self, _: &Key, _: &str, _: Duration) -> Result<Claim, StoreError> {
+    async fn claim(&self, _: &Key, _: &str, _: Duration) -> Result<ClaimResult, StoreError> {
         no_store()
     }
 
@@ -91,11 +92,11 @@ impl ResponseStore for AbsentStores {
         no_store()
     }
 
-    async fn append(&self, _: &Key, _: u64, _: &[Bytes]) -> Result<Outcome, StoreError> {
+    async fn append(&self, _: &Key, _: u64, _: &[Bytes]) -> Result<WriteOutcome, StoreError> {
         no_store()
     }
 
-    async fn events(&self, _: &Key, _: u64, _: u64) -> Result<Option<Events>, StoreError> {
+    async fn events(&self, _: &Key, _: u64, _: u64) -> Result<Option<ResponseEvents>, StoreError> {
         no_store()
     }
 }

@@ -7,7 +7,9 @@ use super::{
 use crate::{Endpoint, HttpService, RequestBody, reply, request::query::QueryParams};
 use gateway_core::{
     ErrorKind, GatewayError, Result,
-    state::{Page, SessionContext, SessionPatch, Slice, Snapshot, Tenant},
+    state::{
+        MessageRange, SessionContext, SessionPageQuery, SessionPatch, SessionSnapshot, Tenant,
+    },
 };
 use gateway_engine::tenant;
 use gateway_limits::Client;
@@ -59,12 +61,17 @@ impl SessionHandler<'_> {
         let (ttl, context) = (ttl(members)?, context.unwrap_or_default());
         let session =
             self.service.engine.sessions.sessions().create(&self.tenant, ttl, context).await?;
-        Ok(whole(StatusCode::CREATED, &Snapshot { session, entries: Vec::new() }))
+        Ok(whole(StatusCode::CREATED, &SessionSnapshot { session, entries: Vec::new() }))
     }
 
     async fn show(&self, status: StatusCode, id: &str) -> Result<Response<reply::Body>> {
-        let snapshot =
-            self.service.engine.sessions.sessions().get(&self.tenant, id, Slice::ALL).await?;
+        let snapshot = self
+            .service
+            .engine
+            .sessions
+            .sessions()
+            .get(&self.tenant, id, MessageRange::ALL)
+            .await?;
         Ok(whole(status, &snapshot))
     }
 
@@ -106,7 +113,7 @@ impl SessionHandler<'_> {
     async fn list(&self, query: &SessionQuery) -> Result<Response<reply::Body>> {
         let limit = query.limit(SESSIONS.0, SESSIONS.1)?;
         let after = query.text("after").map(str::to_owned);
-        let page = Page { after, limit };
+        let page = SessionPageQuery { after, limit };
         let listing = self.service.engine.sessions.sessions().list(&self.tenant, page).await?;
         Ok(reply::json(StatusCode::OK, &view::page(&listing)))
     }
@@ -114,7 +121,7 @@ impl SessionHandler<'_> {
     async fn messages(&self, id: &str, query: &SessionQuery) -> Result<Response<reply::Body>> {
         let limit = query.limit(MESSAGES.0, MESSAGES.1)? as u64;
         let after = query.number::<MessagePosition>("after")?;
-        let slice = Slice { from: after.map_or(0, MessagePosition::next), limit };
+        let slice = MessageRange { from: after.map_or(0, MessagePosition::next), limit };
         let snapshot = self.service.engine.sessions.sessions().get(&self.tenant, id, slice).await?;
         Ok(reply::json(StatusCode::OK, &view::messages(&snapshot)))
     }
@@ -125,7 +132,7 @@ fn ttl(members: &Members) -> Result<Option<Duration>> {
     Ok(seconds.map(Duration::from_secs))
 }
 
-fn whole(status: StatusCode, snapshot: &Snapshot) -> Response<reply::Body> {
+fn whole(status: StatusCode, snapshot: &SessionSnapshot) -> Response<reply::Body> {
     let mut reply = reply::json(status, &view::whole(snapshot));
     if let Ok(tag) = HeaderValue::try_from(view::tag(snapshot.session.version)) {
         reply.headers_mut().insert(ETAG, tag);

@@ -2,7 +2,7 @@
 
 use gateway_core::{
     Content, Date, Message, Part, Source, ToolCall, ToolResult, plain_text,
-    state::{Entry, Session, SessionPage, Snapshot},
+    state::{Session, SessionEntry, SessionPage, SessionSnapshot},
 };
 use serde_json::{Map, Value, json};
 
@@ -22,7 +22,7 @@ fn session(session: &Session) -> Map<String, Value> {
 }
 
 /// A session with its messages.
-pub(super) fn whole(snapshot: &Snapshot) -> Value {
+pub(super) fn whole(snapshot: &SessionSnapshot) -> Value {
     let mut members = session(&snapshot.session);
     let messages = snapshot.entries.iter().map(|entry| Value::Object(message(&entry.message)));
     members.insert("messages".to_owned(), messages.collect());
@@ -37,14 +37,14 @@ pub(super) fn page(listing: &SessionPage) -> Value {
 }
 
 /// A page of the messages of a session.
-pub(super) fn messages(snapshot: &Snapshot) -> Value {
+pub(super) fn messages(snapshot: &SessionSnapshot) -> Value {
     let data: Vec<_> = snapshot.entries.iter().map(entry).collect();
     let last = snapshot.entries.last().map(|entry| entry.position);
     let next = last.filter(|last| last + 1 < snapshot.session.messages);
     json!({ "object": "list", "data": data, "has_more": next.is_some(), "next": next })
 }
 
-fn entry(entry: &Entry) -> Value {
+fn entry(entry: &SessionEntry) -> Value {
     let mut members = message(&entry.message);
     members.insert("position".to_owned(), entry.position.into());
     members.insert("version".to_owned(), entry.version.into());

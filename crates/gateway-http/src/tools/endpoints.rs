@@ -14,7 +14,7 @@ use crate::{
 };
 use gateway_core::{
     ErrorKind, GatewayError, Json, Result, ToolCall, ToolContext, ToolError, ToolErrorCode,
-    ToolKind, ToolSpec, Tools, state::Slice,
+    ToolKind, ToolSpec, Tools, state::MessageRange,
 };
 use gateway_engine::{permitted_tools, tool_context};
 use gateway_limits::Client;
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// The slice without messages.
-const NO_MESSAGES: Slice = Slice { from: 0, limit: 0 };
+const NO_MESSAGES: MessageRange = MessageRange { from: 0, limit: 0 };
 
 /// Serves a tools request.
 pub(crate) async fn serve(

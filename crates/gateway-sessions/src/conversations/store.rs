@@ -8,7 +8,7 @@ use crate::responses::items;
 use bytes::Bytes;
 use gateway_core::{
     ErrorKind, GatewayError, Json, Result,
-    state::{Key, Outcome, ResponseStore, StoreError, StoredResponse, Tenant},
+    state::{Key, ResponseStore, StoreError, StoredResponse, Tenant, WriteOutcome},
 };
 use serde_json::json;
 use std::{fmt, sync::Arc, time::Duration};
@@ -125,9 +125,9 @@ async fn append(store: &dyn ResponseStore, key: &Key, change: &Change) -> Result
     let mut at = BEYOND;
     for _ in 0..ATTEMPTS {
         match store.append(key, at, std::slice::from_ref(&change)).await? {
-            Outcome::Done(_) => return Ok(()),
-            Outcome::Conflict(changes) => at = changes,
-            Outcome::Duplicate(changes) => {
+            WriteOutcome::Done(_) => return Ok(()),
+            WriteOutcome::Conflict(changes) => at = changes,
+            WriteOutcome::Duplicate(changes) => {
                 // A store that repeats a write by itself finds its own.
                 let there = store.events(key, at, BEYOND).await?.ok_or_else(not_found)?;
                 if there.events.contains(&change) {
@@ -135,8 +135,8 @@ async fn append(store: &dyn ResponseStore, key: &Key, change: &Change) -> Result
                 }
                 at = changes;
             }
-            Outcome::Full => return Err(full()),
-            Outcome::Gone => return Err(not_found()),
+            WriteOutcome::Full => return Err(full()),
+            WriteOutcome::Gone => return Err(not_found()),
         }
     }
     Err(GatewayError::new(ErrorKind::Conflict, "too much is added to the conversation at once")

@@ -287,16 +287,16 @@ impl Job {
         let store = &self.keep.responses().store;
         let appended = store.append(&self.key, self.kept as u64, new).await;
         match self.note(appended) {
-            Some(state::Outcome::Gone) => return Err(EndedElsewhere),
-            Some(state::Outcome::Full) => {
+            Some(state::WriteOutcome::Gone) => return Err(EndedElsewhere),
+            Some(state::WriteOutcome::Full) => {
                 // Those that have no place need not be tried again; the end counts, and is short.
                 self.bytes = MAX_BYTES;
                 self.kept = self.events.len();
             }
             Some(
-                state::Outcome::Done(_)
-                | state::Outcome::Duplicate(_)
-                | state::Outcome::Conflict(_),
+                state::WriteOutcome::Done(_)
+                | state::WriteOutcome::Duplicate(_)
+                | state::WriteOutcome::Conflict(_),
             ) => self.kept = self.events.len(),
             None => {}
         }

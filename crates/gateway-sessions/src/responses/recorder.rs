@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use gateway_core::{
     Chunk, ChunkStream, Json, StreamEnd, StreamEvent, StreamObserver, observe,
-    state::{Key, Outcome, StoreError, StoredResponse, Tenant},
+    state::{Key, StoreError, StoredResponse, Tenant, WriteOutcome},
     sync::lock,
 };
 use gateway_tasks::failpoint;
@@ -160,7 +160,7 @@ impl ResponseRecorder {
         if self.is_stored && !log.events.is_empty() {
             let events: Vec<_> = log.events.iter().flat_map(|block| split(block)).collect();
             let appended = responses.store.append(&self.key(&id), 0, &events).await;
-            if matches!(appended, Ok(Outcome::Gone)) && log.has_begun {
+            if matches!(appended, Ok(WriteOutcome::Gone)) && log.has_begun {
                 return not_stored;
             }
             responses.note(appended);

@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// It ends with [`commit`](Self::commit) or [`abandon`](Self::abandon). Dropping it is what happens
 /// when the caller disconnects: the partial response is stored, marked incomplete; without output,
 /// nothing is stored.
-pub struct Turn {
+pub struct ActiveTurn {
     keeper: SessionManager,
     /// Gone once the turn has been ended.
     open: Option<OpenTurn>,
@@ -31,7 +31,7 @@ pub struct Turn {
     saying: Collector,
 }
 
-impl Turn {
+impl ActiveTurn {
     /// Starts a turn of the session `id` under the name `token`, and holds the session's lock until
     /// it\nends.
     pub async fn begin(
@@ -133,14 +133,14 @@ impl Turn {
     }
 }
 
-impl fmt::Debug for Turn {
+impl fmt::Debug for ActiveTurn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = self.open.as_ref().map(OpenTurn::id);
-        f.debug_struct("Turn").field("session", &id).finish_non_exhaustive()
+        f.debug_struct("ActiveTurn").field("session", &id).finish_non_exhaustive()
     }
 }
 
-impl Drop for Turn {
+impl Drop for ActiveTurn {
     fn drop(&mut self) {
         let Some(open) = self.take() else { return };
         let (keeper, delivered) = (self.keeper.clone(), self.take_result(true));

@@ -1,8 +1,9 @@
 //! The composition of a request that continues a session.
 
 use super::{
-    OnConflict, SessionManager, SessionTools, Turn, context_window, history::JoinedConversation,
-    recording::SessionRecordingLayer, taxonomy::TaxonomyTable, tool_pairs,
+    ActiveTurn, OnConflict, SessionManager, SessionTools, context_window,
+    history::JoinedConversation, recording::SessionRecordingLayer, taxonomy::TaxonomyTable,
+    tool_pairs,
 };
 use crate::{commit::StorageReport, responses};
 use gateway_core::{
@@ -27,7 +28,7 @@ pub struct Options {
 #[derive(Debug, Default)]
 pub struct OpenedSession {
     /// Boxed, so that it takes little room in a request without a session.
-    turn: Option<Box<Turn>>,
+    turn: Option<Box<ActiveTurn>>,
     composed: CompositionFacts,
     /// The session's tool selection.
     pub chosen: SessionTools,
@@ -120,16 +121,16 @@ fn refuse_other_memories(asked: &Payload) -> Result<()> {
     }
 }
 
-async fn begin(keeper: &SessionManager, tenant: Tenant, options: Options) -> Result<Turn> {
+async fn begin(keeper: &SessionManager, tenant: Tenant, options: Options) -> Result<ActiveTurn> {
     let Options { id, on_conflict, turn_token } = options;
-    Turn::begin(keeper, tenant, (id, turn_token), on_conflict).await.map_err(|error| {
+    ActiveTurn::begin(keeper, tenant, (id, turn_token), on_conflict).await.map_err(|error| {
         if error.kind() == ErrorKind::NotFound { error.with_param("session_id") } else { error }
     })
 }
 
 /// Prepends the session's history to `request`, as far as it fits the context window.
 fn compose(
-    turn: &mut Turn,
+    turn: &mut ActiveTurn,
     known: &TaxonomyTable,
     mut request: ChatRequest,
     card: Option<&ModelCard>,

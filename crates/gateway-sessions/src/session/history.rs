@@ -3,7 +3,7 @@
 //! Instructions (system and developer messages) apply until replaced: a request with instructions
 //! of its own replaces them. The rest of the history is prepended, unless the request repeats it.
 
-use gateway_core::{Content, Message, Role, Source, plain_text, state::Entry};
+use gateway_core::{Content, Message, Role, Source, plain_text, state::SessionEntry};
 
 /// The history of a session.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,7 +31,7 @@ pub struct JoinedConversation {
 
 impl History {
     /// Returns the history of a session's entries.
-    pub fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
+    pub fn of(entries: impl IntoIterator<Item = SessionEntry>) -> Self {
         let (mut history, mut version) = (Self::default(), None);
         for entry in entries {
             if !is_instruction(&entry.message) {
@@ -198,7 +198,7 @@ mod tests {
     #[track_caller]
     fn check(turns: &str, request: &str, sent: &str, kept: &str) {
         let entries = (1..).zip(turns.split('|')).flat_map(|(version, turn)| {
-            spell(turn).into_iter().map(move |message| Entry {
+            spell(turn).into_iter().map(move |message| SessionEntry {
                 position: 0,
                 version,
                 at: 0,

@@ -16,7 +16,7 @@ mod tool_selection;
 mod turn;
 
 pub use self::{
-    active_turn::Turn,
+    active_turn::ActiveTurn,
     compose::{CompositionFacts, OpenedSession, Options, open},
     id::SessionId,
     manager::SessionManager,

@@ -1,6 +1,6 @@
 //! The recording of a response into its session.
 
-use super::Turn;
+use super::ActiveTurn;
 use crate::commit::{NotStored, StorageReport, StoredItem};
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
@@ -18,13 +18,13 @@ use std::{
 pub(super) struct SessionRecordingLayer {
     inner: Arc<dyn Provider>,
     /// The turn, until the call is made. Dropped with the layer, it is abandoned.
-    turn: Mutex<Option<Turn>>,
+    turn: Mutex<Option<ActiveTurn>>,
     report: StorageReport,
 }
 
 impl SessionRecordingLayer {
     /// Wraps `inner` for `turn`; an unstored turn is reported in `report`.
-    pub(super) fn new(inner: Arc<dyn Provider>, turn: Turn, report: StorageReport) -> Self {
+    pub(super) fn new(inner: Arc<dyn Provider>, turn: ActiveTurn, report: StorageReport) -> Self {
         Self { inner, turn: Mutex::new(Some(turn)), report }
     }
 }
@@ -54,7 +54,7 @@ impl ProviderLayer for SessionRecordingLayer {
     }
 }
 
-impl Turn {
+impl ActiveTurn {
     /// Returns `chunks`, with the final chunk held back until the turn is stored, so that a caller
     /// that has seen the end finds the turn in the session. If it cannot be stored, the response is
     /// delivered all the same, and `report` declares it before its end.
@@ -79,7 +79,7 @@ struct TurnRecording {
 
 enum State {
     /// The response is in progress.
-    Streaming(ChunkStream, Box<Turn>),
+    Streaming(ChunkStream, Box<ActiveTurn>),
     /// The turn is stored; the final chunks are passed on.
     Stored(VecDeque<Chunk>),
 }
@@ -117,7 +117,7 @@ impl TurnRecording {
         &mut self,
         chunk: Chunk,
         mut chunks: ChunkStream,
-        mut turn: Turn,
+        mut turn: ActiveTurn,
     ) -> Option<Result<Chunk>> {
         let mut held = VecDeque::from([chunk]);
         while let Some(chunk) = chunks.next().await {
@@ -140,7 +140,7 @@ impl TurnRecording {
 }
 
 /// Stores `turn`, or reports that it is not stored.
-async fn commit(turn: Turn, report: &StorageReport) {
+async fn commit(turn: ActiveTurn, report: &StorageReport) {
     if let Err(error) = turn.commit().await {
         report.add(NotStored::by_error(StoredItem::Session, &error));
     }
@@ -157,7 +157,7 @@ mod tests {
     use crate::{OnConflict, Rules, SessionManager, Sessions};
     use gateway_core::{
         FinishReason, Message, Role, ToolCallDelta,
-        state::{SessionContext, Slice, Tenant},
+        state::{MessageRange, SessionContext, Tenant},
     };
     use gateway_store::{StoreBackend, StoreSettings, Stores};
 
@@ -167,13 +167,14 @@ mod tests {
     }
 
     /// A keeper with one session, in which a turn that asked `hello` is under way.
-    async fn begin() -> (SessionManager, Stores, Tenant, String, Turn) {
+    async fn begin() -> (SessionManager, Stores, Tenant, String, ActiveTurn) {
         let stores = gateway_store::open(StoreSettings::new(StoreBackend::Memory)).await.unwrap();
         let keeper = SessionManager::new(Sessions::new(stores.sessions.clone(), Rules::default()));
         let tenant = Tenant::new("acme").unwrap();
         let context = SessionContext::new();
         let id = keeper.sessions.create(&tenant, None, context).await.unwrap().id;
-        let turn = Turn::begin(&keeper, tenant.clone(), (id.clone(), token()), OnConflict::Refuse);
+        let turn =
+            ActiveTurn::begin(&keeper, tenant.clone(), (id.clone(), token()), OnConflict::Refuse);
         let mut turn = turn.await.unwrap();
         turn.ask(vec![Message::text(Role::User, "hello")], None).unwrap();
         (keeper, stores, tenant, id, turn)
@@ -181,7 +182,7 @@ mod tests {
 
     /// What the session remembers, in short: `~` before a message that was broken off.
     async fn stored_messages(keeper: &SessionManager, tenant: &Tenant, id: &str) -> String {
-        let snapshot = keeper.sessions.get(tenant, id, Slice::ALL).await.unwrap();
+        let snapshot = keeper.sessions.get(tenant, id, MessageRange::ALL).await.unwrap();
         let entries = snapshot.entries.iter().map(|entry| {
             let calls = entry.message.tool_calls().map(|call| format!("({})", call.id));
             let mark = if entry.incomplete { "~" } else { "" };
@@ -222,7 +223,7 @@ mod tests {
         assert!(passed.len() <= wanted);
         keeper.settled().await;
         assert_eq!(stored_messages(&keeper, &tenant, &id).await, expected, "{answer} {wanted}");
-        let again = Turn::begin(&keeper, tenant, (id, token()), OnConflict::Refuse).await;
+        let again = ActiveTurn::begin(&keeper, tenant, (id, token()), OnConflict::Refuse).await;
         assert!(again.is_ok(), "the session is free");
         drop(stores);
     }
@@ -292,16 +293,19 @@ mod tests {
         assert!(chunks.next().await.unwrap().is_ok());
         tokio::time::sleep(std::time::Duration::from_hours(2)).await;
         check_delivered(chunks, &report).await;
-        assert!(keeper.sessions.get(&tenant, &id, Slice::ALL).await.is_err());
+        assert!(keeper.sessions.get(&tenant, &id, MessageRange::ALL).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn disconnected_caller_frees_turn() {
         let (keeper, _stores, tenant, id, turn) = begin().await;
         turn.abandon().await;
-        let begin = Turn::begin(&keeper, tenant.clone(), (id.clone(), token()), OnConflict::Refuse);
+        let begin =
+            ActiveTurn::begin(&keeper, tenant.clone(), (id.clone(), token()), OnConflict::Refuse);
         assert!(futures_util::FutureExt::now_or_never(begin).is_none(), "it is under way");
         keeper.settled().await;
-        assert!(Turn::begin(&keeper, tenant, (id, token()), OnConflict::Refuse).await.is_ok());
+        assert!(
+            ActiveTurn::begin(&keeper, tenant, (id, token()), OnConflict::Refuse).await.is_ok()
+        );
     }
 }

@@ -4,7 +4,7 @@
 //! of an interrupted attempt stays in the session, marked, but is not sent to a model once the turn
 //! is complete.
 
-use gateway_core::state::Entry;
+use gateway_core::state::SessionEntry;
 use std::collections::HashSet;
 
 /// Marks the name of a turn that was broken off: its name itself is left for the whole turn.
@@ -17,7 +17,7 @@ pub(crate) fn turn(token: &str, incomplete: bool) -> String {
 
 /// Removes the earlier attempts at the turn of `token`, and interrupted turns that were completed
 /// later.
-pub(crate) fn without_repeated(mut entries: Vec<Entry>, token: &str) -> Vec<Entry> {
+pub(crate) fn without_repeated(mut entries: Vec<SessionEntry>, token: &str) -> Vec<SessionEntry> {
     // Hardly any session has a turn that was broken off.
     if entries.iter().any(|entry| entry.incomplete || entry.turn == token) {
         let whole = entries.iter().filter(|entry| !entry.incomplete);
@@ -38,7 +38,7 @@ mod tests {
     /// Of the entries `kept`, `~` after what was broken off, those that the turn `t` is told.
     #[track_caller]
     fn check(kept: &str, told: &str) {
-        let entry = |name: &str| Entry {
+        let entry = |name: &str| SessionEntry {
             position: 0,
             version: 0,
             at: 0,

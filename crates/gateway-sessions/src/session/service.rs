@@ -7,8 +7,9 @@ use super::{
 use gateway_core::{
     ErrorKind, GatewayError, Json, Message, Result,
     state::{
-        Claim, Fork, Key, NewSession, Outcome, Page, Session, SessionContext, SessionPage,
-        SessionPatch, SessionStore, Slice, Snapshot, StoreError, Tenant, Turn,
+        ClaimResult, Key, MessageRange, NewSession, Session, SessionContext, SessionFork,
+        SessionPage, SessionPageQuery, SessionPatch, SessionSnapshot, SessionStore, SessionTurn,
+        StoreError, Tenant, WriteOutcome,
     },
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -83,7 +84,12 @@ impl Sessions {
     }
 
     /// A session, and some of its messages.
-    pub async fn get(&self, tenant: &Tenant, id: &str, slice: Slice) -> Result<Snapshot> {
+    pub async fn get(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+        slice: MessageRange,
+    ) -> Result<SessionSnapshot> {
         let key = key(tenant, id)?;
         self.store.load(&key, slice).await?.ok_or_else(|| not_found(id))
     }
@@ -110,9 +116,9 @@ impl Sessions {
     }
 
     /// The sessions of a tenant, newest first: at most 100 at a time.
-    pub async fn list(&self, tenant: &Tenant, page: Page) -> Result<SessionPage> {
+    pub async fn list(&self, tenant: &Tenant, page: SessionPageQuery) -> Result<SessionPage> {
         let limit = page.limit.clamp(1, MAX_PAGE);
-        Ok(self.store.list(tenant, &Page { limit, ..page }).await?)
+        Ok(self.store.list(tenant, &SessionPageQuery { limit, ..page }).await?)
     }
 
     /// Copies a session, up to the version `at` or whole.
@@ -124,7 +130,8 @@ impl Sessions {
         ttl: Option<Duration>,
     ) -> Result<Session> {
         let (to, ttl) = (SessionId::random()?, self.ttl(ttl)?);
-        let copy = self.store.fork(&key(tenant, id)?, to.as_str(), &Fork { at, ttl }).await?;
+        let copy =
+            self.store.fork(&key(tenant, id)?, to.as_str(), &SessionFork { at, ttl }).await?;
         copy.ok_or_else(|| not_found(id))
     }
 
@@ -155,8 +162,8 @@ impl Sessions {
     }
 
     /// Returns the whole session. A sliding one does not expire before a started turn.
-    async fn look(&self, id: &SessionId, key: &Key) -> Result<Snapshot> {
-        let found = self.store.load(key, Slice::ALL).await?;
+    async fn look(&self, id: &SessionId, key: &Key) -> Result<SessionSnapshot> {
+        let found = self.store.load(key, MessageRange::ALL).await?;
         let found = found.ok_or_else(|| not_found(id.as_str()))?;
         if self.rules.sliding {
             settle(id.as_str(), self.store.touch(key, found.session.ttl).await?)?;
@@ -173,7 +180,7 @@ impl Sessions {
             loop {
                 time::sleep(lease / 3).await;
                 let held = store.claim(&key, &token, lease).await;
-                if matches!(held, Ok(Claim::Gone | Claim::Held(_))) {
+                if matches!(held, Ok(ClaimResult::Gone | ClaimResult::Held(_))) {
                     return;
                 }
             }
@@ -200,7 +207,7 @@ impl Sessions {
     ///
     /// May be repeated after a failure: the turn is recognized by its token.
     pub async fn commit_turn(&self, open: &OpenTurn, delivered: &TurnResult) -> Result<u64> {
-        let turn = Turn {
+        let turn = SessionTurn {
             id: repeated_turns::turn(&open.token, delivered.incomplete),
             expected: Some(open.session.version),
             messages: delivered.messages(),
@@ -237,7 +244,7 @@ impl Sessions {
     }
 
     /// Appends a turn, with retries if the store's reply is lost; it is stored once.
-    async fn append(&self, key: &Key, turn: &Turn) -> Result<Outcome, StoreError> {
+    async fn append(&self, key: &Key, turn: &SessionTurn) -> Result<WriteOutcome, StoreError> {
         let mut attempt = 1;
         loop {
             match self.store.append(key, turn).await {
@@ -263,10 +270,10 @@ impl Sessions {
         };
         loop {
             match self.store.claim(key, token, self.rules.lease).await? {
-                Claim::Granted => return Ok(()),
-                Claim::Gone => return Err(not_found(id.as_str())),
-                Claim::Held(_) if Instant::now() < deadline => time::sleep(LOOK).await,
-                Claim::Held(_) => return Err(busy()),
+                ClaimResult::Granted => return Ok(()),
+                ClaimResult::Gone => return Err(not_found(id.as_str())),
+                ClaimResult::Held(_) if Instant::now() < deadline => time::sleep(LOOK).await,
+                ClaimResult::Held(_) => return Err(busy()),
             }
         }
     }
@@ -296,15 +303,15 @@ fn full() -> GatewayError {
     GatewayError::new(ErrorKind::TooLarge, "the session is full").with_code("session_full")
 }
 
-fn settle(id: &str, outcome: Outcome) -> Result<u64> {
+fn settle(id: &str, outcome: WriteOutcome) -> Result<u64> {
     match outcome {
-        Outcome::Done(version) | Outcome::Duplicate(version) => Ok(version),
-        Outcome::Conflict(version) => {
+        WriteOutcome::Done(version) | WriteOutcome::Duplicate(version) => Ok(version),
+        WriteOutcome::Conflict(version) => {
             let message = format!("the session has changed: its version is {version}");
             Err(GatewayError::new(ErrorKind::Conflict, message).with_code("version_conflict"))
         }
-        Outcome::Full => Err(full()),
-        Outcome::Gone => Err(not_found(id)),
+        WriteOutcome::Full => Err(full()),
+        WriteOutcome::Gone => Err(not_found(id)),
     }
 }
 

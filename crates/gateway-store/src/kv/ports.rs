@@ -10,11 +10,11 @@ use crate::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
-    AdmittedRequest, Batch, BeginResult, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork,
-    Idempotency, Key, Ledger, NewSession, Outcome, Page, ReasoningStore, Replay, RequestLogBatch,
-    RequestLogPage, RequestLogQuery, RequestLogStore, ResponseStore, Session, SessionPage,
-    SessionPatch, SessionStore, Slice, Snapshot, StoreError, StoredReasoning, StoredResponse,
-    Tenant, Totals, Turn,
+    AdmittedRequest, Batch, BeginResult, ClaimResult, ClientKey, ClientKeys, Fingerprint,
+    Idempotency, Key, Ledger, MessageRange, NewSession, ReasoningStore, Replay, RequestLogBatch,
+    RequestLogPage, RequestLogQuery, RequestLogStore, ResponseEvents, ResponseStore, Session,
+    SessionFork, SessionPage, SessionPageQuery, SessionPatch, SessionSnapshot, SessionStore,
+    SessionTurn, StoreError, StoredReasoning, StoredResponse, Tenant, Totals, WriteOutcome,
 };
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -105,15 +105,19 @@ impl<E: KvEngine> SessionStore for KvStore<E> {
             .await
     }
 
-    async fn load(&self, key: &Key, slice: Slice) -> Result<Option<Snapshot>, StoreError> {
+    async fn load(
+        &self,
+        key: &Key,
+        slice: MessageRange,
+    ) -> Result<Option<SessionSnapshot>, StoreError> {
         let key = key.clone();
         self.read(move |view, now| session::load(view, now, &key, slice)).await
     }
 
-    async fn append(&self, key: &Key, turn: &Turn) -> Result<Outcome, StoreError> {
+    async fn append(&self, key: &Key, turn: &SessionTurn) -> Result<WriteOutcome, StoreError> {
         let payloads = record::encode_turn(turn)?;
         // The messages are in the payloads; what is left is small.
-        let turn = Turn { messages: Vec::new(), ..turn.clone() };
+        let turn = SessionTurn { messages: Vec::new(), ..turn.clone() };
         let key = key.clone();
         self.write(Durable::Safe, move |txn, limits| {
             session_change::append(txn, limits, &key, &turn, &payloads)
@@ -126,7 +130,7 @@ impl<E: KvEngine> SessionStore for KvStore<E> {
         key: &Key,
         patch: &SessionPatch,
         expected: Option<u64>,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<WriteOutcome, StoreError> {
         let (key, patch) = (key.clone(), patch.clone());
         self.write(Durable::Safe, move |txn, limits| {
             session_change::patch(txn, limits, &key, &patch, expected)
@@ -134,7 +138,7 @@ impl<E: KvEngine> SessionStore for KvStore<E> {
         .await
     }
 
-    async fn touch(&self, key: &Key, ttl: Duration) -> Result<Outcome, StoreError> {
+    async fn touch(&self, key: &Key, ttl: Duration) -> Result<WriteOutcome, StoreError> {
         let key = key.clone();
         self.write(Durable::Safe, move |txn, _| session_change::touch(txn, &key, ttl)).await
     }
@@ -144,20 +148,34 @@ impl<E: KvEngine> SessionStore for KvStore<E> {
         self.write(Durable::Safe, move |txn, _| session_change::delete(txn, &key)).await
     }
 
-    async fn list(&self, tenant: &Tenant, page: &Page) -> Result<SessionPage, StoreError> {
+    async fn list(
+        &self,
+        tenant: &Tenant,
+        page: &SessionPageQuery,
+    ) -> Result<SessionPage, StoreError> {
         let (tenant, page) = (tenant.clone(), page.clone());
         self.read(move |view, now| session::list(view, now, &tenant, &page)).await
     }
 
-    async fn fork(&self, from: &Key, to: &str, fork: &Fork) -> Result<Option<Session>, StoreError> {
+    async fn fork(
+        &self,
+        from: &Key,
+        to: &str,
+        fork: &SessionFork,
+    ) -> Result<Option<Session>, StoreError> {
         let (from, to, fork) = (from.clone(), to.to_owned(), *fork);
         self.write(Durable::Safe, move |txn, _| session_change::fork(txn, &from, &to, fork)).await
     }
 
-    async fn claim(&self, key: &Key, token: &str, lease: Duration) -> Result<Claim, StoreError> {
+    async fn claim(
+        &self,
+        key: &Key,
+        token: &str,
+        lease: Duration,
+    ) -> Result<ClaimResult, StoreError> {
         let owned = key.clone();
         if !self.read(move |view, now| session::exists(view, now, &owned)).await? {
-            return Ok(Claim::Gone);
+            return Ok(ClaimResult::Gone);
         }
         Ok(self.claims.claim(self.clock.now(), key, token, lease))
     }
@@ -212,7 +230,12 @@ impl<E: KvEngine> ResponseStore for KvStore<E> {
         self.write(Durable::Safe, move |txn, _| response::delete(txn, &key)).await
     }
 
-    async fn append(&self, key: &Key, from: u64, events: &[Bytes]) -> Result<Outcome, StoreError> {
+    async fn append(
+        &self,
+        key: &Key,
+        from: u64,
+        events: &[Bytes],
+    ) -> Result<WriteOutcome, StoreError> {
         let (key, events) = (key.clone(), events.to_vec());
         // The whole answer follows, and is waited for.
         self.write(Durable::Visible, move |txn, limits| {
@@ -221,7 +244,12 @@ impl<E: KvEngine> ResponseStore for KvStore<E> {
         .await
     }
 
-    async fn events(&self, key: &Key, from: u64, limit: u64) -> Result<Option<Events>, StoreError> {
+    async fn events(
+        &self,
+        key: &Key,
+        from: u64,
+        limit: u64,
+    ) -> Result<Option<ResponseEvents>, StoreError> {
         let key = key.clone();
         self.read(move |view, now| response::events(view, now, &key, from, limit)).await
     }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{clock::millis, limits::StoreLimits, record};
 use bytes::Bytes;
-use gateway_core::state::{Events, Key, Outcome, StoreError, StoredResponse};
+use gateway_core::state::{Key, ResponseEvents, StoreError, StoredResponse, WriteOutcome};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -124,30 +124,30 @@ pub(super) fn append(
     key: &Key,
     from: u64,
     events: &[Bytes],
-) -> Result<Outcome, StoreError> {
+) -> Result<WriteOutcome, StoreError> {
     let object = key_layout::object(RecordKind::Response, key);
     let Some(mut head) = live(txn, txn.now, &object)?.filter(|head| head.in_progress) else {
-        return Ok(Outcome::Gone);
+        return Ok(WriteOutcome::Gone);
     };
     if from > head.events {
-        return Ok(Outcome::Conflict(head.events));
+        return Ok(WriteOutcome::Conflict(head.events));
     }
     let known = usize::try_from(head.events - from).unwrap_or(usize::MAX);
     let new = events.get(known..).unwrap_or_default();
     if new.is_empty() {
-        return Ok(Outcome::Duplicate(head.events));
+        return Ok(WriteOutcome::Duplicate(head.events));
     }
     let first = head.events;
     head.events += new.len() as u64;
     head.event_bytes += new.iter().map(|event| event.len() as u64).sum::<u64>();
     if head.events > limits.response_events || head.event_bytes > limits.response_bytes {
-        return Ok(Outcome::Full);
+        return Ok(WriteOutcome::Full);
     }
     for (n, event) in (first..).zip(new) {
         txn.put(key_layout::part(&object, n), event.to_vec());
     }
     txn.put(object, record::write(&head)?);
-    Ok(Outcome::Done(head.events))
+    Ok(WriteOutcome::Done(head.events))
 }
 
 /// Implements [`ResponseStore::events`](gateway_core::state::ResponseStore::events) on a view.
@@ -157,13 +157,13 @@ pub(super) fn events(
     key: &Key,
     from: u64,
     limit: u64,
-) -> Result<Option<Events>, StoreError> {
+) -> Result<Option<ResponseEvents>, StoreError> {
     let object = key_layout::object(RecordKind::Response, key);
     let Some(head) = live(view, now, &object)? else { return Ok(None) };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let found = view.scan(key_layout::parts_from(&object, from), limit)?;
     let events = found.into_iter().map(|(_, event)| event.into()).collect();
-    Ok(Some(Events { events, in_progress: head.in_progress, lease: head.lease(now) }))
+    Ok(Some(ResponseEvents { events, in_progress: head.in_progress, lease: head.lease(now) }))
 }
 
 fn live(

@@ -7,7 +7,8 @@ use super::{
 use crate::record;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use gateway_core::state::{
-    Key, Page, Session, SessionContext, SessionPage, Slice, Snapshot, StoreError, Tenant,
+    Key, MessageRange, Session, SessionContext, SessionPage, SessionPageQuery, SessionSnapshot,
+    StoreError, Tenant,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -67,8 +68,8 @@ pub(super) fn load(
     view: &dyn ReadView,
     now: u64,
     key: &Key,
-    slice: Slice,
-) -> Result<Option<Snapshot>, StoreError> {
+    slice: MessageRange,
+) -> Result<Option<SessionSnapshot>, StoreError> {
     let object = key_layout::object(RecordKind::Session, key);
     let Some(meta) = live(view, now, &object)? else { return Ok(None) };
     let limit = usize::try_from(slice.limit).unwrap_or(usize::MAX);
@@ -84,7 +85,10 @@ pub(super) fn load(
         // The key says the place too: a gap must not be papered over.
         record::decode(position, line)
     });
-    Ok(Some(Snapshot { entries: entries.collect::<Result<_, _>>()?, session: meta.session() }))
+    Ok(Some(SessionSnapshot {
+        entries: entries.collect::<Result<_, _>>()?,
+        session: meta.session(),
+    }))
 }
 
 /// Implements [`SessionStore::list`](gateway_core::state::SessionStore::list) on a view.
@@ -92,7 +96,7 @@ pub(super) fn list(
     view: &dyn ReadView,
     now: u64,
     tenant: &Tenant,
-    page: &Page,
+    page: &SessionPageQuery,
 ) -> Result<SessionPage, StoreError> {
     let after = page.after.as_deref().map(|after| URL_SAFE_NO_PAD.decode(after)).transpose();
     let after = after.map_err(|_| StoreError::Invalid("there is no such page"))?;

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{clock::millis, limits::StoreLimits, record};
 use gateway_core::state::{
-    Entry, Fork, Key, NewSession, Outcome, Session, SessionContext, SessionPatch, Slice,
-    StoreError, Turn,
+    Key, MessageRange, NewSession, Session, SessionContext, SessionEntry, SessionFork,
+    SessionPatch, SessionTurn, StoreError, WriteOutcome,
 };
 use std::time::Duration;
 
@@ -44,19 +44,19 @@ pub(super) fn append(
     txn: &mut WriteTxn<'_>,
     limits: &StoreLimits,
     key: &Key,
-    turn: &Turn,
+    turn: &SessionTurn,
     payloads: &[String],
-) -> Result<Outcome, StoreError> {
+) -> Result<WriteOutcome, StoreError> {
     let object = key_layout::object(RecordKind::Session, key);
     let Some(mut meta) = session::live(txn, txn.now, &object)? else {
-        return Ok(Outcome::Gone);
+        return Ok(WriteOutcome::Gone);
     };
     let note = key_layout::turn(&object, &turn.id);
     if let Some(version) = txn.get(&note)? {
-        return Ok(Outcome::Duplicate(read_version(&version)?));
+        return Ok(WriteOutcome::Duplicate(read_version(&version)?));
     }
     if turn.expected.is_some_and(|seen| seen < meta.turn || seen > meta.version) {
-        return Ok(Outcome::Conflict(meta.version));
+        return Ok(WriteOutcome::Conflict(meta.version));
     }
     let first = meta.messages;
     meta.messages += payloads.len() as u64;
@@ -66,7 +66,7 @@ pub(super) fn append(
         || meta.bytes > limits.session_bytes
         || context_bytes(&meta.context) > limits.context_bytes
     {
-        return Ok(Outcome::Full);
+        return Ok(WriteOutcome::Full);
     }
     meta.version += 1;
     meta.turn = meta.version;
@@ -77,7 +77,7 @@ pub(super) fn append(
     txn.put(note, meta.version.to_be_bytes().to_vec());
     let version = meta.version;
     keep(txn, &object, meta, turn.ttl)?;
-    Ok(Outcome::Done(version))
+    Ok(WriteOutcome::Done(version))
 }
 
 /// Implements [`SessionStore::patch`](gateway_core::state::SessionStore::patch) on a transaction.
@@ -87,22 +87,22 @@ pub(super) fn patch(
     key: &Key,
     patch: &SessionPatch,
     expected: Option<u64>,
-) -> Result<Outcome, StoreError> {
+) -> Result<WriteOutcome, StoreError> {
     let object = key_layout::object(RecordKind::Session, key);
     let Some(mut meta) = session::live(txn, txn.now, &object)? else {
-        return Ok(Outcome::Gone);
+        return Ok(WriteOutcome::Gone);
     };
     if expected.is_some_and(|expected| expected != meta.version) {
-        return Ok(Outcome::Conflict(meta.version));
+        return Ok(WriteOutcome::Conflict(meta.version));
     }
     apply(&mut meta.context, patch);
     if context_bytes(&meta.context) > limits.context_bytes {
-        return Ok(Outcome::Full);
+        return Ok(WriteOutcome::Full);
     }
     meta.version += 1;
     let version = meta.version;
     keep(txn, &object, meta, None)?;
-    Ok(Outcome::Done(version))
+    Ok(WriteOutcome::Done(version))
 }
 
 /// Implements [`SessionStore::touch`](gateway_core::state::SessionStore::touch) on a transaction.
@@ -110,12 +110,12 @@ pub(super) fn touch(
     txn: &mut WriteTxn<'_>,
     key: &Key,
     ttl: Duration,
-) -> Result<Outcome, StoreError> {
+) -> Result<WriteOutcome, StoreError> {
     let object = key_layout::object(RecordKind::Session, key);
-    let Some(meta) = session::live(txn, txn.now, &object)? else { return Ok(Outcome::Gone) };
+    let Some(meta) = session::live(txn, txn.now, &object)? else { return Ok(WriteOutcome::Gone) };
     let version = meta.version;
     keep(txn, &object, meta, Some(ttl))?;
-    Ok(Outcome::Done(version))
+    Ok(WriteOutcome::Done(version))
 }
 
 /// Implements [`SessionStore::delete`](gateway_core::state::SessionStore::delete) on a transaction.
@@ -132,10 +132,10 @@ pub(super) fn fork(
     txn: &mut WriteTxn<'_>,
     from: &Key,
     to: &str,
-    fork: Fork,
+    fork: SessionFork,
 ) -> Result<Option<Session>, StoreError> {
     let source = key_layout::object(RecordKind::Session, from);
-    let Some(snapshot) = session::load(txn, txn.now, from, Slice::ALL)? else {
+    let Some(snapshot) = session::load(txn, txn.now, from, MessageRange::ALL)? else {
         return Ok(None);
     };
     let at = fork.at.unwrap_or(u64::MAX).min(snapshot.session.version);
@@ -143,7 +143,7 @@ pub(super) fn fork(
     let to = from.tenant().key(to);
     let object = key_layout::object(RecordKind::Session, &to);
     let (mut bytes, mut lines) = (0, Vec::new());
-    for &&Entry { position, .. } in &copied {
+    for &&SessionEntry { position, .. } in &copied {
         let line = txn.get(&key_layout::part(&source, position))?.unwrap_or_default();
         let text = String::from_utf8_lossy(&line);
         bytes += record::split(&text).map_or(0, |(_, _, payload)| payload.len() as u64);

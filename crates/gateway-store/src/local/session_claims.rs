@@ -1,7 +1,7 @@
 //! Claims of sessions by running turns.
 
 use crate::clock::millis;
-use gateway_core::state::{Claim, Key};
+use gateway_core::state::{ClaimResult, Key};
 use gateway_core::sync;
 use std::{
     collections::HashMap,
@@ -23,17 +23,17 @@ const TIDY: usize = 1_024;
 
 impl SessionClaims {
     /// Claims `key` for `token`, at `now`.
-    pub(crate) fn claim(&self, now: u64, key: &Key, token: &str, lease: Duration) -> Claim {
+    pub(crate) fn claim(&self, now: u64, key: &Key, token: &str, lease: Duration) -> ClaimResult {
         let mut claims = self.lock();
         if let Some(held) = claims.get(key).filter(|held| held.until > now && held.token != token) {
-            return Claim::Held(Duration::from_millis(held.until - now));
+            return ClaimResult::Held(Duration::from_millis(held.until - now));
         }
         if claims.len() >= TIDY && claims.len() == claims.capacity() {
             claims.retain(|_, held| held.until > now);
         }
         let until = now.saturating_add(millis(lease));
         claims.insert(key.clone(), HeldClaim { token: token.to_owned(), until });
-        Claim::Granted
+        ClaimResult::Granted
     }
 
     /// Gives up the claim of `token`.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use fred::types::Value;
-use gateway_core::state::{Outcome, StoreError};
+use gateway_core::state::{StoreError, WriteOutcome};
 
 /// The values of a list.
 pub(super) fn list(value: Value) -> Result<Vec<Value>, StoreError> {
@@ -35,15 +35,15 @@ pub(super) fn told(value: Value) -> Result<(String, Vec<Value>), StoreError> {
 }
 
 /// Converts the reply of a change to a `what`.
-pub(super) fn outcome(what: &'static str, value: Value) -> Result<Outcome, StoreError> {
+pub(super) fn outcome(what: &'static str, value: Value) -> Result<WriteOutcome, StoreError> {
     let (word, rest) = told(value)?;
     let n = rest.first().map(number).transpose()?.unwrap_or_default();
     match &*word {
-        "OK" => Ok(Outcome::Done(n)),
-        "DUP" => Ok(Outcome::Duplicate(n)),
-        "CONFLICT" => Ok(Outcome::Conflict(n)),
-        "FULL" => Ok(Outcome::Full),
-        "GONE" => Ok(Outcome::Gone),
+        "OK" => Ok(WriteOutcome::Done(n)),
+        "DUP" => Ok(WriteOutcome::Duplicate(n)),
+        "CONFLICT" => Ok(WriteOutcome::Conflict(n)),
+        "FULL" => Ok(WriteOutcome::Full),
+        "GONE" => Ok(WriteOutcome::Gone),
         "SCHEMA" => Err(newer(what, n)),
         _ => Err(unreadable()),
     }

@@ -9,7 +9,9 @@ use crate::{clock::millis, record::SCHEMA};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fred::types::Value;
-use gateway_core::state::{Events, Key, Outcome, ResponseStore, StoreError, StoredResponse};
+use gateway_core::state::{
+    Key, ResponseEvents, ResponseStore, StoreError, StoredResponse, WriteOutcome,
+};
 use std::time::Duration;
 
 #[async_trait]
@@ -78,7 +80,12 @@ impl ResponseStore for RedisStore {
         Ok(reply::number(&found)? == 1)
     }
 
-    async fn append(&self, key: &Key, from: u64, events: &[Bytes]) -> Result<Outcome, StoreError> {
+    async fn append(
+        &self,
+        key: &Key,
+        from: u64,
+        events: &[Bytes],
+    ) -> Result<WriteOutcome, StoreError> {
         let bytes = events.iter().map(|event| event.len() as u64).sum();
         self.charge(key, CountedKind::Response, StoredBytes::More(bytes), None).await?;
         let limits = &self.link.limits;
@@ -93,7 +100,12 @@ impl ResponseStore for RedisStore {
         reply::outcome("response", self.link.call(&script::RESPONSE_APPEND, keys, arguments).await?)
     }
 
-    async fn events(&self, key: &Key, from: u64, limit: u64) -> Result<Option<Events>, StoreError> {
+    async fn events(
+        &self,
+        key: &Key,
+        from: u64,
+        limit: u64,
+    ) -> Result<Option<ResponseEvents>, StoreError> {
         // Below the size of any list, so that the script can add the two.
         let bound = |n: u64| integer(n.min(u64::from(u32::MAX)));
         let arguments = vec![SCHEMA.into(), bound(from).into(), bound(limit).into()];
@@ -106,7 +118,7 @@ impl ResponseStore for RedisStore {
             return Err(reply::newer("response", steps.as_u64().unwrap_or_default()));
         };
         let events = steps.into_iter().map(reply::bytes).collect::<Result<_, _>>()?;
-        Ok(Some(Events { events, in_progress: open.as_u64() == Some(1), lease }))
+        Ok(Some(ResponseEvents { events, in_progress: open.as_u64() == Some(1), lease }))
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::clock::millis;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future;
-use gateway_core::state::{Key, Page, SessionPage, Slice, StoreError, Tenant};
+use gateway_core::state::{Key, MessageRange, SessionPage, SessionPageQuery, StoreError, Tenant};
 use std::time::Duration;
 
 /// The retention of a list after its newest session: longer than a session is likely to be extended
@@ -38,7 +38,7 @@ impl RedisStore {
     pub(super) async fn list_sessions(
         &self,
         tenant: &Tenant,
-        page: &Page,
+        page: &SessionPageQuery,
     ) -> Result<SessionPage, StoreError> {
         let after = page.after.as_deref().map(read_cursor).transpose()?.unwrap_or_default();
         let limit = integer(page.limit.saturating_add(1) as u64);
@@ -69,7 +69,7 @@ impl RedisStore {
     ) -> Result<Option<gateway_core::state::Session>, StoreError> {
         let Some((_, id)) = member.split_once(':') else { return Ok(None) };
         let key: Key = tenant.key(id);
-        Ok(sessions::read(&self.link, &key, Slice::NONE).await?.map(|(session, _)| session))
+        Ok(sessions::read(&self.link, &key, MessageRange::NONE).await?.map(|(session, _)| session))
     }
 
     async fn names(

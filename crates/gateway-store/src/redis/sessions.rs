@@ -18,8 +18,9 @@ use fred::types::Value;
 use gateway_core::{
     Json,
     state::{
-        Claim, Fork, Key, NewSession, Outcome, Page, Session, SessionContext, SessionPage,
-        SessionPatch, SessionStore, Slice, Snapshot, StoreError, Tenant, Turn,
+        ClaimResult, Key, MessageRange, NewSession, Session, SessionContext, SessionFork,
+        SessionPage, SessionPageQuery, SessionPatch, SessionSnapshot, SessionStore, SessionTurn,
+        StoreError, Tenant, WriteOutcome,
     },
 };
 use std::time::Duration;
@@ -37,16 +38,20 @@ impl SessionStore for RedisStore {
         self.begin_session(key, beginning).await
     }
 
-    async fn load(&self, key: &Key, slice: Slice) -> Result<Option<Snapshot>, StoreError> {
+    async fn load(
+        &self,
+        key: &Key,
+        slice: MessageRange,
+    ) -> Result<Option<SessionSnapshot>, StoreError> {
         let Some((session, lines)) = read(&self.link, key, slice).await? else { return Ok(None) };
         let entries = (slice.from..)
             .zip(&lines)
             .map(|(position, line)| record::decode(position, line))
             .collect::<Result<_, _>>()?;
-        Ok(Some(Snapshot { session, entries }))
+        Ok(Some(SessionSnapshot { session, entries }))
     }
 
-    async fn append(&self, key: &Key, turn: &Turn) -> Result<Outcome, StoreError> {
+    async fn append(&self, key: &Key, turn: &SessionTurn) -> Result<WriteOutcome, StoreError> {
         let limits = &self.link.limits;
         let mut arguments: Vec<Value> = vec![
             SCHEMA.into(),
@@ -63,7 +68,7 @@ impl SessionStore for RedisStore {
         self.charge(key, CountedKind::Session, StoredBytes::More(bytes), turn.ttl).await?;
         arguments.extend(payloads.into_iter().map(Value::from));
         let outcome = self.change(key, &script::SESSION_APPEND, arguments).await?;
-        if let (Outcome::Done(_), Some(ttl)) = (outcome, turn.ttl) {
+        if let (WriteOutcome::Done(_), Some(ttl)) = (outcome, turn.ttl) {
             self.keep_list(key.tenant(), ttl, None).await?;
         }
         Ok(outcome)
@@ -74,7 +79,7 @@ impl SessionStore for RedisStore {
         key: &Key,
         patch: &SessionPatch,
         expected: Option<u64>,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<WriteOutcome, StoreError> {
         let mut arguments: Vec<Value> = vec![
             SCHEMA.into(),
             expected.map_or(ANY, integer).into(),
@@ -84,7 +89,7 @@ impl SessionStore for RedisStore {
         self.change(key, &script::SESSION_PATCH, arguments).await
     }
 
-    async fn touch(&self, key: &Key, ttl: Duration) -> Result<Outcome, StoreError> {
+    async fn touch(&self, key: &Key, ttl: Duration) -> Result<WriteOutcome, StoreError> {
         self.charge(key, CountedKind::Session, StoredBytes::More(0), Some(ttl)).await?;
         let arguments = vec![SCHEMA.into(), integer(millis(ttl)).into()];
         let outcome = self.change(key, &script::SESSION_TOUCH, arguments).await?;
@@ -99,12 +104,21 @@ impl SessionStore for RedisStore {
         Ok(reply::number(&found)? == 1)
     }
 
-    async fn list(&self, tenant: &Tenant, page: &Page) -> Result<SessionPage, StoreError> {
+    async fn list(
+        &self,
+        tenant: &Tenant,
+        page: &SessionPageQuery,
+    ) -> Result<SessionPage, StoreError> {
         self.list_sessions(tenant, page).await
     }
 
-    async fn fork(&self, from: &Key, to: &str, fork: &Fork) -> Result<Option<Session>, StoreError> {
-        let Some((source, mut lines)) = read(&self.link, from, Slice::ALL).await? else {
+    async fn fork(
+        &self,
+        from: &Key,
+        to: &str,
+        fork: &SessionFork,
+    ) -> Result<Option<Session>, StoreError> {
+        let Some((source, mut lines)) = read(&self.link, from, MessageRange::ALL).await? else {
             return Ok(None);
         };
         let version = fork.at.unwrap_or(u64::MAX).min(source.version);
@@ -124,16 +138,21 @@ impl SessionStore for RedisStore {
         self.begin_session(&from.tenant().key(to), beginning).await.map(Some)
     }
 
-    async fn claim(&self, key: &Key, token: &str, lease: Duration) -> Result<Claim, StoreError> {
+    async fn claim(
+        &self,
+        key: &Key,
+        token: &str,
+        lease: Duration,
+    ) -> Result<ClaimResult, StoreError> {
         let arguments = vec![token.into(), integer(millis(lease)).into()];
         let keys = self.session_keys(key, "mt");
         let (word, rest) =
             reply::told(self.link.call(&script::SESSION_CLAIM, keys, arguments).await?)?;
         let left = rest.first().and_then(Value::as_u64).unwrap_or_default();
         match &*word {
-            "OK" => Ok(Claim::Granted),
-            "HELD" => Ok(Claim::Held(Duration::from_millis(left))),
-            "GONE" => Ok(Claim::Gone),
+            "OK" => Ok(ClaimResult::Granted),
+            "HELD" => Ok(ClaimResult::Held(Duration::from_millis(left))),
+            "GONE" => Ok(ClaimResult::Gone),
             _ => Err(unreadable()),
         }
     }
@@ -172,7 +191,7 @@ impl RedisStore {
         key: &Key,
         script: &script::RedisScript,
         arguments: Vec<Value>,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<WriteOutcome, StoreError> {
         let keys = self.session_keys(key, "mld");
         reply::outcome("session", self.link.call(script, keys, arguments).await?)
     }
@@ -219,7 +238,7 @@ impl RedisStore {
 pub(super) async fn read(
     link: &RedisConnection,
     key: &Key,
-    slice: Slice,
+    slice: MessageRange,
 ) -> Result<Option<(Session, Vec<bytes::Bytes>)>, StoreError> {
     let limit = i64::try_from(slice.limit).unwrap_or(ANY);
     let arguments = vec![integer(slice.from).into(), limit.into()];

@@ -1,7 +1,7 @@
 //! Backends for tests, each fresh.
 
 use crate::redis_server::Server;
-use gateway_core::state::{Key, NewSession, Tenant, Turn};
+use gateway_core::state::{Key, NewSession, SessionTurn, Tenant};
 use gateway_core::{Message, Role};
 use gateway_store::{
     EmbeddedSettings, RedisSettings, StoreBackend, StoreLimits, StoreSettings, Stores,
@@ -104,7 +104,7 @@ pub(crate) fn minute() -> NewSession {
 }
 
 /// A turn that says `text`.
-pub(crate) fn turn(id: &str, text: &str) -> Turn {
+pub(crate) fn turn(id: &str, text: &str) -> SessionTurn {
     let messages = vec![Message::text(Role::User, text)];
-    Turn { id: id.to_owned(), messages, ..Turn::default() }
+    SessionTurn { id: id.to_owned(), messages, ..SessionTurn::default() }
 }

@@ -4,7 +4,7 @@ use crate::{
     backend::{Directory, key, minute, turn},
     redis_server::Server,
 };
-use gateway_core::state::{Outcome, Slice};
+use gateway_core::state::{MessageRange, WriteOutcome};
 use gateway_store::{
     EmbeddedSettings, RedisSettings, StoreBackend, StoreLimits, StoreSettings, Stores,
 };
@@ -43,7 +43,7 @@ async fn append_for_ever(path: &Path) {
             for n in 0.. {
                 let id = format!("{round}-{writer}-{n}");
                 let outcome = stores.sessions.append(&key("s"), &turn(&id, &id)).await.unwrap();
-                assert!(matches!(outcome, Outcome::Done(_)));
+                assert!(matches!(outcome, WriteOutcome::Done(_)));
                 let mut out = std::io::stdout().lock();
                 writeln!(out, "acked {id}").unwrap();
                 out.flush().unwrap();
@@ -77,7 +77,7 @@ fn killed_child(path: &Path, after: Duration) -> Vec<String> {
 
 /// Returns the number of copies of each turn in the session.
 async fn stored_versions(stores: &Stores) -> HashMap<String, u32> {
-    let found = stores.sessions.load(&key("s"), Slice::ALL).await.unwrap().unwrap();
+    let found = stores.sessions.load(&key("s"), MessageRange::ALL).await.unwrap().unwrap();
     let versions: Vec<_> = found.entries.iter().map(|entry| entry.version).collect();
     assert_eq!(versions, (1..=found.session.version).collect::<Vec<_>>(), "versions are dense");
     let mut kept = HashMap::new();

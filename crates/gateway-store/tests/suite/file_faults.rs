@@ -3,7 +3,7 @@
 use crate::backend::{Directory, key, minute, turn};
 use gateway_core::{
     NanoDollars,
-    state::{BeginResult, BudgetLease, LeaseRequest, Outcome, Slice, StoreError},
+    state::{BeginResult, BudgetLease, LeaseRequest, MessageRange, StoreError, WriteOutcome},
 };
 use gateway_store::{
     Durability, DurabilityClass, EmbeddedSettings, StoreBackend, StoreSettings, Stores,
@@ -44,11 +44,11 @@ async fn records_survive_restart() {
     let path = directory.path().join("deep/er/state.redb");
     write_session(&path).await;
     let stores = open(&path).await.unwrap();
-    let found = stores.sessions.load(&key("s"), Slice::ALL).await.unwrap().unwrap();
+    let found = stores.sessions.load(&key("s"), MessageRange::ALL).await.unwrap().unwrap();
     assert_eq!(found.entries.len(), 20);
     let again = turn("7", "x");
     let outcome = stores.sessions.append(&key("s"), &again).await.unwrap();
-    assert_eq!(outcome, Outcome::Duplicate(8));
+    assert_eq!(outcome, WriteOutcome::Duplicate(8));
     assert_eq!(stores.health().await.durability, DurabilityClass::PowerSafe);
 }
 
@@ -186,7 +186,7 @@ async fn damaged_file_is_rejected_or_intact() {
         damaged[at..end].fill(0);
         fs::write(&path, &damaged).unwrap();
         let Ok(stores) = open(&path).await else { continue };
-        let found = stores.sessions.load(&key("s"), Slice::ALL).await.unwrap().unwrap();
+        let found = stores.sessions.load(&key("s"), MessageRange::ALL).await.unwrap().unwrap();
         assert_eq!(found.entries.len(), 20, "damage at {at} was not noticed");
         stores.close().await;
     }
@@ -211,10 +211,10 @@ async fn full_disk_allows_reads_and_rejects_writes() {
         .unwrap();
     assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
     let stores = open(&path).await.unwrap();
-    let found = stores.sessions.load(&key("s"), Slice::NONE).await.unwrap().unwrap();
+    let found = stores.sessions.load(&key("s"), MessageRange::NONE).await.unwrap().unwrap();
     assert!(found.session.messages >= 5, "{}", found.session.messages);
     let outcome = stores.sessions.append(&key("s"), &turn("after", "x")).await.unwrap();
-    assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
+    assert!(matches!(outcome, WriteOutcome::Done(_)), "{outcome:?}");
 }
 
 async fn fill(path: &Path) {
@@ -239,7 +239,7 @@ async fn fill(path: &Path) {
     };
     assert!(matches!(error, StoreError::Full), "{error:?}");
     assert!(!stores.health().await.reachable);
-    let found = stores.sessions.load(&key("s"), Slice::ALL).await.unwrap().unwrap();
+    let found = stores.sessions.load(&key("s"), MessageRange::ALL).await.unwrap().unwrap();
     assert_eq!(found.entries.len(), 5);
     let error = stores.sessions.append(&key("s"), &turn("more", "x")).await.unwrap_err();
     assert!(matches!(error, StoreError::Full), "{error:?}");
@@ -260,7 +260,7 @@ async fn relaxed_durability_syncs_within_one_second() {
     // What a crash would leave behind.
     fs::copy(&path, &copy).unwrap();
     let left = open(&copy).await.unwrap();
-    assert!(left.sessions.load(&key("s"), Slice::NONE).await.unwrap().is_some());
+    assert!(left.sessions.load(&key("s"), MessageRange::NONE).await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use crate::backend::{Which, key, minute};
 use bytes::Bytes;
 use gateway_core::{
     Json,
-    state::{NewSession, Outcome, Replay, StoreError, StoredResponse},
+    state::{NewSession, Replay, StoreError, StoredResponse, WriteOutcome},
 };
 use gateway_store::StoreLimits;
 use std::{collections::BTreeMap, time::Duration};
@@ -32,7 +32,7 @@ pub(crate) async fn oversized_records_are_refused(on: Which) {
     stores.responses.put(&key("r"), &small, MINUTE).await.unwrap();
     let outcome =
         stores.responses.append(&key("r"), 0, std::slice::from_ref(&large)).await.unwrap();
-    assert_eq!(outcome, Outcome::Full);
+    assert_eq!(outcome, WriteOutcome::Full);
     stores.idempotency.begin(&key("i"), &[0; 32], "t", MINUTE).await.unwrap();
     let replay = Replay { status: 200, content_type: String::new(), body: large };
     let refused = stores.idempotency.finish(&key("i"), "t", &replay, MINUTE).await;

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use gateway_core::{
     Dialect, NanoDollars, Reasoning, Seal, SealKind, Usage,
     state::{
-        AdmittedRequest, Batch, BeginResult, ClientKey, Events, Key, KeyHash, Outcome,
-        ReasoningStore, Replay, RequestOutcome, ReservedUsage, StoredReasoning, StoredResponse,
-        Tenant, Totals,
+        AdmittedRequest, Batch, BeginResult, ClientKey, Key, KeyHash, ReasoningStore, Replay,
+        RequestOutcome, ReservedUsage, ResponseEvents, StoredReasoning, StoredResponse, Tenant,
+        Totals, WriteOutcome,
     },
 };
 use gateway_store::StoreLimits;
@@ -71,22 +71,22 @@ pub(crate) async fn repeated_append_stores_events_once(on: Which) {
     let responses = &stores.responses;
     let steps = |text: &'static str| text.split(' ').map(Bytes::from).collect::<Vec<_>>();
     let append = async |from, text| responses.append(&key("r"), from, &steps(text)).await.unwrap();
-    assert_eq!(append(0, "a").await, Outcome::Gone);
+    assert_eq!(append(0, "a").await, WriteOutcome::Gone);
     responses.put(&key("r"), &response("{}", true), MINUTE).await.unwrap();
-    assert_eq!(append(0, "a b").await, Outcome::Done(2));
-    assert_eq!(append(0, "a b").await, Outcome::Duplicate(2));
-    assert_eq!(append(1, "b c").await, Outcome::Done(3), "only what is new is added");
-    assert_eq!(append(4, "e").await, Outcome::Conflict(3));
-    assert_eq!(append(3, "d e").await, Outcome::Full);
+    assert_eq!(append(0, "a b").await, WriteOutcome::Done(2));
+    assert_eq!(append(0, "a b").await, WriteOutcome::Duplicate(2));
+    assert_eq!(append(1, "b c").await, WriteOutcome::Done(3), "only what is new is added");
+    assert_eq!(append(4, "e").await, WriteOutcome::Conflict(3));
+    assert_eq!(append(3, "d e").await, WriteOutcome::Full);
     let events = async |from, limit| responses.events(&key("r"), from, limit).await.unwrap();
     let expected =
-        |text, in_progress| Some(Events { events: steps(text), in_progress, lease: None });
+        |text, in_progress| Some(ResponseEvents { events: steps(text), in_progress, lease: None });
     assert_eq!(events(0, 99).await, expected("a b c", true));
     assert_eq!(events(1, 1).await, expected("b", true));
     assert_eq!(responses.events(&foreign("r"), 0, 9).await.unwrap(), None);
     responses.put(&key("r"), &response("{1}", false), MINUTE).await.unwrap();
     assert_eq!(events(0, 99).await, expected("a b c", false), "a complete answer keeps its steps");
-    assert_eq!(append(3, "d").await, Outcome::Gone);
+    assert_eq!(append(3, "d").await, WriteOutcome::Gone);
     assert_eq!(responses.get(&key("r")).await.unwrap(), Some(response("{1}", false)));
 }
 

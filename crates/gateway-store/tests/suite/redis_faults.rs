@@ -4,7 +4,7 @@ use crate::{
     backend::{key, minute, turn},
     redis_server::Server,
 };
-use gateway_core::state::{Outcome, Slice, StoreError, StoredReasoning};
+use gateway_core::state::{MessageRange, StoreError, StoredReasoning, WriteOutcome};
 use gateway_store::{RedisSettings, StoreBackend, StoreLimits, StoreSettings, Stores};
 use std::{
     sync::{
@@ -35,7 +35,7 @@ async fn with_session(server: &Server) -> Stores {
 /// The next call's error, and how long it took.
 async fn failing(stores: &Stores) -> (Option<StoreError>, Duration) {
     let started = time::Instant::now();
-    let result = stores.sessions.load(&key("s"), Slice::NONE).await;
+    let result = stores.sessions.load(&key("s"), MessageRange::NONE).await;
     (result.err(), started.elapsed())
 }
 
@@ -68,7 +68,7 @@ async fn frozen_redis_times_out_five_calls_then_fails_fast() {
     server.signal("CONT");
     check_recovers(&stores).await;
     let outcome = stores.sessions.append(&key("s"), &turn("t", "x")).await.unwrap();
-    assert_eq!(outcome, Outcome::Done(1));
+    assert_eq!(outcome, WriteOutcome::Done(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,7 +94,7 @@ async fn restarted_redis_is_used_with_its_data() {
     server.restart();
     check_recovers(&stores).await;
     let outcome = stores.sessions.append(&key("s"), &turn("t", "x")).await.unwrap();
-    assert_eq!(outcome, Outcome::Duplicate(1));
+    assert_eq!(outcome, WriteOutcome::Duplicate(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,7 +109,7 @@ async fn full_redis_allows_reads_and_rejects_writes() {
     assert!(failing(&stores).await.0.is_none(), "the breaker is for outages");
     server.ask("CONFIG SET maxmemory 0");
     let outcome = stores.sessions.append(&key("s"), &turn("t", "x")).await.unwrap();
-    assert_eq!(outcome, Outcome::Done(1), "nothing of the failed attempts was written");
+    assert_eq!(outcome, WriteOutcome::Done(1), "nothing of the failed attempts was written");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,7 +122,7 @@ async fn read_only_replica_is_not_written() {
     server.ask("REPLICAOF NO ONE");
     check_recovers(&stores).await;
     let outcome = stores.sessions.append(&key("s"), &turn("t", "x")).await.unwrap();
-    assert_eq!(outcome, Outcome::Done(1));
+    assert_eq!(outcome, WriteOutcome::Done(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,7 +151,7 @@ async fn flushed_scripts_are_reloaded() {
     for n in 1..=3 {
         server.ask("SCRIPT FLUSH");
         let outcome = stores.sessions.append(&key("s"), &turn(&n.to_string(), "x")).await.unwrap();
-        assert_eq!(outcome, Outcome::Done(n));
+        assert_eq!(outcome, WriteOutcome::Done(n));
     }
 }
 
@@ -168,13 +168,13 @@ async fn corrupt_record_does_not_affect_others() {
     server.ask("HSET gw:s:{acme/number}:m ver many");
     server.ask("LSET gw:s:{acme/line}:l 0 nonsense");
     for id in ["type", "schema", "number", "line"] {
-        let error = stores.sessions.load(&key(id), Slice::ALL).await.unwrap_err();
+        let error = stores.sessions.load(&key(id), MessageRange::ALL).await.unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { what: "session", .. }), "{id}: {error:?}");
     }
     let error = stores.sessions.append(&key("schema"), &turn("t2", "x")).await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
     assert!(server.ask("LLEN gw:s:{acme/schema}:l").starts_with(":1\r"), "it is left as it was");
-    assert!(stores.sessions.load(&key("fine"), Slice::ALL).await.unwrap().is_some());
+    assert!(stores.sessions.load(&key("fine"), MessageRange::ALL).await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,8 +207,8 @@ async fn lost_reply_does_not_duplicate_write() {
                 let turn = turn(&format!("{writer}-{n}"), &format!("{writer}-{n}"));
                 loop {
                     match stores.sessions.append(&key("s"), &turn).await {
-                        Ok(Outcome::Done(_)) => break,
-                        Ok(Outcome::Duplicate(_)) => {
+                        Ok(WriteOutcome::Done(_)) => break,
+                        Ok(WriteOutcome::Duplicate(_)) => {
                             recognised += 1;
                             break;
                         }
@@ -224,7 +224,7 @@ async fn lost_reply_does_not_duplicate_write() {
     let swallowed = swallowed.load(Ordering::Relaxed);
     assert!(swallowed >= 75 && recognised > 0, "{swallowed} lost, {recognised} recognised");
     let direct = roomy(server.url()).await;
-    let found = direct.sessions.load(&key("s"), Slice::ALL).await.unwrap().unwrap();
+    let found = direct.sessions.load(&key("s"), MessageRange::ALL).await.unwrap().unwrap();
     let mut texts: Vec<_> = found.entries.iter().map(|it| it.message.plain_text()).collect();
     let versions: Vec<_> = found.entries.iter().map(|it| it.version).collect();
     assert_eq!(versions, (1..=1_600).collect::<Vec<_>>());

@@ -4,7 +4,10 @@ use crate::backend::{Which, foreign, key, minute, turn};
 use gateway_core::{
     Content, Dialect, File, Image, Json, Message, Opaque, Part, Reasoning, Role, Seal, SealKind,
     Source, ToolCall, ToolResult,
-    state::{Claim, Fork, Key, NewSession, Outcome, Page, SessionStore, Slice, Snapshot, Turn},
+    state::{
+        ClaimResult, Key, MessageRange, NewSession, SessionFork, SessionPageQuery, SessionSnapshot,
+        SessionStore, SessionTurn, WriteOutcome,
+    },
 };
 use gateway_store::StoreLimits;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -17,11 +20,11 @@ fn json(text: &str) -> Json {
     Json::parse(text).unwrap()
 }
 
-async fn whole(sessions: &dyn SessionStore, key: &Key) -> Snapshot {
-    sessions.load(key, Slice::ALL).await.unwrap().unwrap()
+async fn whole(sessions: &dyn SessionStore, key: &Key) -> SessionSnapshot {
+    sessions.load(key, MessageRange::ALL).await.unwrap().unwrap()
 }
 
-fn texts(snapshot: &Snapshot) -> Vec<String> {
+fn texts(snapshot: &SessionSnapshot) -> Vec<String> {
     snapshot.entries.iter().map(|entry| entry.message.plain_text()).collect()
 }
 
@@ -45,10 +48,13 @@ pub(crate) async fn repeated_append_stores_turn_once(on: Which) {
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     sessions.create(&key("s"), &minute()).await.unwrap();
-    let first = Turn { incomplete: true, ..turn("t1", "one") };
-    assert_eq!(sessions.append(&key("s"), &first).await.unwrap(), Outcome::Done(1));
-    assert_eq!(sessions.append(&key("s"), &turn("t2", "two")).await.unwrap(), Outcome::Done(2));
-    assert_eq!(sessions.append(&key("s"), &first).await.unwrap(), Outcome::Duplicate(1));
+    let first = SessionTurn { incomplete: true, ..turn("t1", "one") };
+    assert_eq!(sessions.append(&key("s"), &first).await.unwrap(), WriteOutcome::Done(1));
+    assert_eq!(
+        sessions.append(&key("s"), &turn("t2", "two")).await.unwrap(),
+        WriteOutcome::Done(2)
+    );
+    assert_eq!(sessions.append(&key("s"), &first).await.unwrap(), WriteOutcome::Duplicate(1));
     let found = whole(&**sessions, &key("s")).await;
     assert_eq!(texts(&found), ["one", "two"]);
     assert_eq!((found.session.version, found.session.messages), (2, 2));
@@ -56,7 +62,10 @@ pub(crate) async fn repeated_append_stores_turn_once(on: Which) {
     assert_eq!((entry.position, entry.version, &*entry.turn), (0, 1, "t1"));
     assert!(entry.incomplete && !found.entries[1].incomplete);
     assert!(entry.at >= found.session.created_at && entry.at < found.session.expires_at);
-    assert!(sessions.append(&key("s"), &Turn::default()).await.is_err(), "a turn says something");
+    assert!(
+        sessions.append(&key("s"), &SessionTurn::default()).await.is_err(),
+        "a turn says something"
+    );
 }
 
 pub(crate) async fn concurrent_appends_get_dense_versions(on: Which) {
@@ -70,7 +79,7 @@ pub(crate) async fn concurrent_appends_get_dense_versions(on: Which) {
             for n in 0..100 {
                 let turn = turn(&format!("{writer}-{n}"), &format!("{writer} {n}"));
                 let outcome = stores.sessions.append(&key("s"), &turn).await.unwrap();
-                assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
+                assert!(matches!(outcome, WriteOutcome::Done(_)), "{outcome:?}");
             }
         });
     }
@@ -93,9 +102,9 @@ pub(crate) async fn append_with_stale_version_is_refused(on: Which) {
     sessions.create(&key("s"), &minute()).await.unwrap();
     sessions.append(&key("s"), &turn("t1", "one")).await.unwrap();
     for (expected, outcome) in
-        [(0, Outcome::Conflict(1)), (2, Outcome::Conflict(1)), (1, Outcome::Done(2))]
+        [(0, WriteOutcome::Conflict(1)), (2, WriteOutcome::Conflict(1)), (1, WriteOutcome::Done(2))]
     {
-        let turn = Turn { expected: Some(expected), ..turn("t2", "two") };
+        let turn = SessionTurn { expected: Some(expected), ..turn("t2", "two") };
         assert_eq!(sessions.append(&key("s"), &turn).await.unwrap(), outcome);
     }
     assert_eq!(texts(&whole(&**sessions, &key("s")).await), ["one", "two"]);
@@ -108,10 +117,10 @@ pub(crate) async fn context_change_does_not_conflict_with_turn(on: Which) {
     sessions.create(&key("s"), &minute()).await.unwrap();
     sessions.append(&key("s"), &turn("t1", "one")).await.unwrap();
     let patch = BTreeMap::from([("a".to_owned(), Some(json("1")))]);
-    assert_eq!(sessions.patch(&key("s"), &patch, Some(1)).await.unwrap(), Outcome::Done(2));
+    assert_eq!(sessions.patch(&key("s"), &patch, Some(1)).await.unwrap(), WriteOutcome::Done(2));
     let patch = BTreeMap::from([("b".to_owned(), Some(json("[]")))]);
-    let turn = Turn { expected: Some(1), patch, ..turn("t2", "two") };
-    assert_eq!(sessions.append(&key("s"), &turn).await.unwrap(), Outcome::Done(3));
+    let turn = SessionTurn { expected: Some(1), patch, ..turn("t2", "two") };
+    assert_eq!(sessions.append(&key("s"), &turn).await.unwrap(), WriteOutcome::Done(3));
     let context = whole(&**sessions, &key("s")).await.session.context;
     assert_eq!(context, BTreeMap::from([("a".into(), json("1")), ("b".into(), json("[]"))]));
 }
@@ -123,18 +132,18 @@ pub(crate) async fn session_of_other_tenant_is_invisible(on: Which) {
     sessions.create(&key("es"), &minute()).await.unwrap();
     sessions.append(&key("es"), &turn("t", "secret")).await.unwrap();
     for stranger in [foreign("es"), foreign("ees"), key("e"), key("none")] {
-        assert_eq!(sessions.load(&stranger, Slice::ALL).await.unwrap(), None);
+        assert_eq!(sessions.load(&stranger, MessageRange::ALL).await.unwrap(), None);
         let said = sessions.append(&stranger, &turn("t", "x")).await.unwrap();
-        assert_eq!(said, Outcome::Gone);
+        assert_eq!(said, WriteOutcome::Gone);
         let patch = BTreeMap::from([("a".to_owned(), None)]);
-        assert_eq!(sessions.patch(&stranger, &patch, None).await.unwrap(), Outcome::Gone);
-        assert_eq!(sessions.touch(&stranger, SHORT).await.unwrap(), Outcome::Gone);
-        assert_eq!(sessions.claim(&stranger, "t", SHORT).await.unwrap(), Claim::Gone);
+        assert_eq!(sessions.patch(&stranger, &patch, None).await.unwrap(), WriteOutcome::Gone);
+        assert_eq!(sessions.touch(&stranger, SHORT).await.unwrap(), WriteOutcome::Gone);
+        assert_eq!(sessions.claim(&stranger, "t", SHORT).await.unwrap(), ClaimResult::Gone);
         assert!(!sessions.delete(&stranger).await.unwrap());
-        let fork = Fork { at: None, ttl: SHORT };
+        let fork = SessionFork { at: None, ttl: SHORT };
         assert_eq!(sessions.fork(&stranger, "copy", &fork).await.unwrap(), None);
     }
-    let page = Page { after: None, limit: 10 };
+    let page = SessionPageQuery { after: None, limit: 10 };
     assert!(sessions.list(foreign("").tenant(), &page).await.unwrap().sessions.is_empty());
     assert_eq!(texts(&whole(&**sessions, &key("es")).await), ["secret"]);
 }
@@ -149,15 +158,15 @@ pub(crate) async fn expired_session_stays_expired(on: Which) {
     // Two looks: before and after what has ended was swept away.
     for _ in 0..2 {
         time::sleep(LONGER).await;
-        assert_eq!(sessions.load(&key("s"), Slice::ALL).await.unwrap(), None);
-        let late = Turn { ttl: Some(LONGER), ..turn("t2", "two") };
-        assert_eq!(sessions.append(&key("s"), &late).await.unwrap(), Outcome::Gone);
-        assert_eq!(sessions.touch(&key("s"), LONGER).await.unwrap(), Outcome::Gone);
+        assert_eq!(sessions.load(&key("s"), MessageRange::ALL).await.unwrap(), None);
+        let late = SessionTurn { ttl: Some(LONGER), ..turn("t2", "two") };
+        assert_eq!(sessions.append(&key("s"), &late).await.unwrap(), WriteOutcome::Gone);
+        assert_eq!(sessions.touch(&key("s"), LONGER).await.unwrap(), WriteOutcome::Gone);
         let patch = BTreeMap::from([("a".to_owned(), Some(json("1")))]);
-        assert_eq!(sessions.patch(&key("s"), &patch, None).await.unwrap(), Outcome::Gone);
-        let page = Page { after: None, limit: 10 };
+        assert_eq!(sessions.patch(&key("s"), &patch, None).await.unwrap(), WriteOutcome::Gone);
+        let page = SessionPageQuery { after: None, limit: 10 };
         assert!(sessions.list(key("").tenant(), &page).await.unwrap().sessions.is_empty());
-        assert_eq!(sessions.load(&key("s"), Slice::ALL).await.unwrap(), None);
+        assert_eq!(sessions.load(&key("s"), MessageRange::ALL).await.unwrap(), None);
     }
     time::sleep(LONGER).await;
     sessions.create(&key("s"), &minute()).await.unwrap();
@@ -191,7 +200,7 @@ pub(crate) async fn mass_expiry_does_not_delay_requests(on: Which) {
         time::sleep(Duration::from_millis(5)).await;
     }
     assert!(longest < Duration::from_secs(1), "{longest:?}");
-    let page = Page { after: None, limit: 100 };
+    let page = SessionPageQuery { after: None, limit: 100 };
     let listed = stores.sessions.list(key("").tenant(), &page).await.unwrap();
     assert!(listed.sessions.len() <= 1, "what has ended is not shown");
 }
@@ -207,11 +216,11 @@ pub(crate) async fn expiry_can_be_extended(on: Which) {
     sessions.append(&key("stays"), &turn("t", "x")).await.unwrap();
     assert_eq!(whole(&**sessions, &key("stays")).await.session.expires_at, stays.expires_at);
     let minute = Duration::from_mins(1);
-    assert_eq!(sessions.touch(&key("touched"), minute).await.unwrap(), Outcome::Done(0));
-    let sliding = Turn { ttl: Some(minute), ..turn("t", "x") };
+    assert_eq!(sessions.touch(&key("touched"), minute).await.unwrap(), WriteOutcome::Done(0));
+    let sliding = SessionTurn { ttl: Some(minute), ..turn("t", "x") };
     sessions.append(&key("slides"), &sliding).await.unwrap();
     time::sleep(LONGER + LONGER).await;
-    assert_eq!(sessions.load(&key("stays"), Slice::NONE).await.unwrap(), None);
+    assert_eq!(sessions.load(&key("stays"), MessageRange::NONE).await.unwrap(), None);
     let end = whole(&**sessions, &key("touched")).await.session.expires_at;
     assert!(end >= touched.created_at + 60_000);
     let slid = whole(&**sessions, &key("slides")).await;
@@ -228,13 +237,16 @@ pub(crate) async fn append_to_deleted_session_is_refused(on: Which) {
     sessions.append(&key("s"), &turn("t1", "one")).await.unwrap();
     assert!(sessions.delete(&key("s")).await.unwrap());
     assert!(!sessions.delete(&key("s")).await.unwrap());
-    assert_eq!(sessions.append(&key("s"), &turn("t2", "two")).await.unwrap(), Outcome::Gone);
-    assert_eq!(sessions.load(&key("s"), Slice::ALL).await.unwrap(), None);
-    let page = Page { after: None, limit: 10 };
+    assert_eq!(sessions.append(&key("s"), &turn("t2", "two")).await.unwrap(), WriteOutcome::Gone);
+    assert_eq!(sessions.load(&key("s"), MessageRange::ALL).await.unwrap(), None);
+    let page = SessionPageQuery { after: None, limit: 10 };
     assert!(sessions.list(key("").tenant(), &page).await.unwrap().sessions.is_empty());
     sessions.create(&key("s"), &minute()).await.unwrap();
     assert!(whole(&**sessions, &key("s")).await.entries.is_empty());
-    assert_eq!(sessions.append(&key("s"), &turn("t1", "one")).await.unwrap(), Outcome::Done(1));
+    assert_eq!(
+        sessions.append(&key("s"), &turn("t1", "one")).await.unwrap(),
+        WriteOutcome::Done(1)
+    );
 }
 
 pub(crate) async fn append_to_full_session_is_refused(on: Which) {
@@ -243,15 +255,15 @@ pub(crate) async fn append_to_full_session_is_refused(on: Which) {
     let sessions = &stores.sessions;
     sessions.create(&key("many"), &minute()).await.unwrap();
     let said = |count| vec![Message::text(Role::User, "x"); count];
-    let turn_of = |id: &str, count| Turn { messages: said(count), ..turn(id, "") };
-    let append = |name: &'static str, turn: Turn| async move {
+    let turn_of = |id: &str, count| SessionTurn { messages: said(count), ..turn(id, "") };
+    let append = |name: &'static str, turn: SessionTurn| async move {
         sessions.append(&key(name), &turn).await.unwrap()
     };
-    assert_eq!(append("many", turn_of("a", 999)).await, Outcome::Done(1));
-    assert_eq!(append("many", turn_of("b", 2)).await, Outcome::Full);
-    assert_eq!(append("many", turn_of("c", 1)).await, Outcome::Done(2));
-    assert_eq!(append("many", turn_of("d", 1)).await, Outcome::Full);
-    assert_eq!(append("many", turn_of("a", 999)).await, Outcome::Duplicate(1));
+    assert_eq!(append("many", turn_of("a", 999)).await, WriteOutcome::Done(1));
+    assert_eq!(append("many", turn_of("b", 2)).await, WriteOutcome::Full);
+    assert_eq!(append("many", turn_of("c", 1)).await, WriteOutcome::Done(2));
+    assert_eq!(append("many", turn_of("d", 1)).await, WriteOutcome::Full);
+    assert_eq!(append("many", turn_of("a", 999)).await, WriteOutcome::Duplicate(1));
     let found = whole(&**sessions, &key("many")).await;
     assert_eq!((found.session.messages, found.session.version), (1_000, 2));
 
@@ -259,15 +271,15 @@ pub(crate) async fn append_to_full_session_is_refused(on: Which) {
     let mebibyte = "x".repeat(1 << 20);
     for n in 1..=3 {
         let turn = turn(&n.to_string(), &mebibyte);
-        assert_eq!(append("large", turn).await, Outcome::Done(n));
+        assert_eq!(append("large", turn).await, WriteOutcome::Done(n));
     }
-    assert_eq!(append("large", turn("4", &mebibyte)).await, Outcome::Full);
+    assert_eq!(append("large", turn("4", &mebibyte)).await, WriteOutcome::Full);
     let found = whole(&**sessions, &key("large")).await;
     assert_eq!((found.session.version, found.entries.len()), (3, 3));
     let patch = BTreeMap::from([("a".to_owned(), Some(json(&format!("{mebibyte:?}"))))]);
-    assert_eq!(sessions.patch(&key("large"), &patch, None).await.unwrap(), Outcome::Full);
-    let with_context = Turn { patch, ..turn("5", "x") };
-    assert_eq!(append("large", with_context).await, Outcome::Full);
+    assert_eq!(sessions.patch(&key("large"), &patch, None).await.unwrap(), WriteOutcome::Full);
+    let with_context = SessionTurn { patch, ..turn("5", "x") };
+    assert_eq!(append("large", with_context).await, WriteOutcome::Full);
     assert_eq!(whole(&**sessions, &key("large")).await, found);
 }
 
@@ -282,14 +294,20 @@ pub(crate) async fn context_is_patched_by_member(on: Which) {
     let patch: BTreeMap<_, _> = [("a", None), ("b", Some(json("{}"))), ("missing", None)]
         .map(|(k, v)| (k.to_owned(), v))
         .into();
-    assert_eq!(sessions.patch(&key("s"), &patch, Some(1)).await.unwrap(), Outcome::Conflict(0));
-    assert_eq!(sessions.patch(&key("s"), &patch, Some(0)).await.unwrap(), Outcome::Done(1));
-    assert_eq!(sessions.patch(&key("s"), &patch, Some(0)).await.unwrap(), Outcome::Conflict(1));
+    assert_eq!(
+        sessions.patch(&key("s"), &patch, Some(1)).await.unwrap(),
+        WriteOutcome::Conflict(0)
+    );
+    assert_eq!(sessions.patch(&key("s"), &patch, Some(0)).await.unwrap(), WriteOutcome::Done(1));
+    assert_eq!(
+        sessions.patch(&key("s"), &patch, Some(0)).await.unwrap(),
+        WriteOutcome::Conflict(1)
+    );
     let found = whole(&**sessions, &key("s")).await.session;
     assert_eq!(found.version, 1);
     let expected = BTreeMap::from([("b".into(), json("{}")), ("ver".into(), json(odd))]);
     assert_eq!(found.context, expected);
-    assert_eq!(sessions.patch(&key("s"), &patch, None).await.unwrap(), Outcome::Done(2));
+    assert_eq!(sessions.patch(&key("s"), &patch, None).await.unwrap(), WriteOutcome::Done(2));
 }
 
 pub(crate) async fn fork_copies_history_and_diverges(on: Which) {
@@ -302,13 +320,15 @@ pub(crate) async fn fork_copies_history_and_diverges(on: Which) {
         sessions.append(&key("s"), &turn(n, n)).await.unwrap();
     }
     let ttl = Duration::from_mins(2);
-    let half = sessions.fork(&key("s"), "half", &Fork { at: Some(2), ttl }).await.unwrap().unwrap();
+    let half =
+        sessions.fork(&key("s"), "half", &SessionFork { at: Some(2), ttl }).await.unwrap().unwrap();
     assert_eq!((&*half.id, half.version, half.messages), ("half", 2, 2));
     assert_eq!(half.expires_at, half.created_at + 120_000);
-    let full = sessions.fork(&key("s"), "full", &Fork { at: None, ttl }).await.unwrap().unwrap();
+    let full =
+        sessions.fork(&key("s"), "full", &SessionFork { at: None, ttl }).await.unwrap().unwrap();
     assert_eq!((full.version, full.messages), (3, 3));
-    let on_past = Turn { expected: Some(2), ..turn("four", "four") };
-    assert_eq!(sessions.append(&key("half"), &on_past).await.unwrap(), Outcome::Done(3));
+    let on_past = SessionTurn { expected: Some(2), ..turn("four", "four") };
+    assert_eq!(sessions.append(&key("half"), &on_past).await.unwrap(), WriteOutcome::Done(3));
     let found = whole(&**sessions, &key("half")).await;
     assert_eq!(texts(&found), ["one", "two", "four"]);
     assert_eq!(found.session.context.len(), 1);
@@ -316,7 +336,7 @@ pub(crate) async fn fork_copies_history_and_diverges(on: Which) {
     let bytes = whole(&**sessions, &key("s")).await.session.bytes;
     assert_eq!(full.bytes, bytes, "what was copied counts");
     assert_eq!(texts(&whole(&**sessions, &key("s")).await), ["one", "two", "three"]);
-    let taken = sessions.fork(&key("s"), "full", &Fork { at: None, ttl }).await;
+    let taken = sessions.fork(&key("s"), "full", &SessionFork { at: None, ttl }).await;
     assert!(taken.is_err(), "nothing is written over");
 }
 
@@ -330,7 +350,7 @@ pub(crate) async fn sessions_are_listed_newest_first(on: Which) {
     }
     sessions.create(&foreign("other"), &minute()).await.unwrap();
     sessions.delete(&key("s3")).await.unwrap();
-    let (mut seen, mut page) = (Vec::new(), Page { after: None, limit: 2 });
+    let (mut seen, mut page) = (Vec::new(), SessionPageQuery { after: None, limit: 2 });
     loop {
         let listing = sessions.list(key("").tenant(), &page).await.unwrap();
         assert!(listing.sessions.len() <= 2);
@@ -341,7 +361,7 @@ pub(crate) async fn sessions_are_listed_newest_first(on: Which) {
         page.after = Some(next);
     }
     assert_eq!(seen, ["s6", "s5", "s4", "s2", "s1", "s0"]);
-    let nonsense = Page { after: Some("\u{0}?".to_owned()), limit: 2 };
+    let nonsense = SessionPageQuery { after: Some("\u{0}?".to_owned()), limit: 2 };
     assert!(sessions.list(key("").tenant(), &nonsense).await.is_err());
 }
 
@@ -356,7 +376,7 @@ pub(crate) async fn message_page_equals_slice_of_session(on: Which) {
     for (from, limit, expected) in
         [(0, 2, "01"), (3, 9, "34"), (4, u64::MAX, "4"), (5, 1, ""), (99, 9, ""), (0, 0, "")]
     {
-        let slice = Slice { from, limit };
+        let slice = MessageRange { from, limit };
         let found = sessions.load(&key("s"), slice).await.unwrap().unwrap();
         assert_eq!(texts(&found).concat(), expected);
         assert_eq!(found.entries.first().map_or(from, |entry| entry.position), from);
@@ -378,7 +398,7 @@ pub(crate) async fn every_message_kind_survives_storage(on: Which) {
         Message::new(Role::Tool, [tool_result()]),
         Message::new(Role::Developer, Vec::<Part>::new()),
     ];
-    let turn = Turn { messages: messages.clone(), ..turn("t", "") };
+    let turn = SessionTurn { messages: messages.clone(), ..turn("t", "") };
     sessions.append(&key("s"), &turn).await.unwrap();
     let found = whole(&**sessions, &key("s")).await;
     let found: Vec<_> = found.entries.into_iter().map(|entry| entry.message).collect();
@@ -434,17 +454,20 @@ pub(crate) async fn concurrent_turn_is_refused_while_one_is_open(on: Which) {
     let sessions = &stores.sessions;
     sessions.create(&key("s"), &minute()).await.unwrap();
     let claim = async |token, lease| sessions.claim(&key("s"), token, lease).await.unwrap();
-    assert_eq!(claim("a", SHORT).await, Claim::Granted);
+    assert_eq!(claim("a", SHORT).await, ClaimResult::Granted);
     let held = claim("b", SHORT).await;
-    assert!(matches!(held, Claim::Held(left) if left <= SHORT && !left.is_zero()), "{held:?}");
-    assert_eq!(claim("a", SHORT).await, Claim::Granted, "the holder may hold it longer");
+    assert!(
+        matches!(held, ClaimResult::Held(left) if left <= SHORT && !left.is_zero()),
+        "{held:?}"
+    );
+    assert_eq!(claim("a", SHORT).await, ClaimResult::Granted, "the holder may hold it longer");
     sessions.release(&key("s"), "b").await.unwrap();
-    assert!(matches!(claim("b", SHORT).await, Claim::Held(_)), "only the holder gives it up");
+    assert!(matches!(claim("b", SHORT).await, ClaimResult::Held(_)), "only the holder gives it up");
     sessions.release(&key("s"), "a").await.unwrap();
-    assert_eq!(claim("b", SHORT).await, Claim::Granted);
+    assert_eq!(claim("b", SHORT).await, ClaimResult::Granted);
     time::sleep(LONGER).await;
-    assert_eq!(claim("c", SHORT).await, Claim::Granted, "a lease ends by itself");
-    assert!(sessions.load(&key("s"), Slice::NONE).await.unwrap().is_some());
+    assert_eq!(claim("c", SHORT).await, ClaimResult::Granted, "a lease ends by itself");
+    assert!(sessions.load(&key("s"), MessageRange::NONE).await.unwrap().is_some());
 }
 
 pub(crate) async fn duplicate_session_id_is_refused(on: Which) {

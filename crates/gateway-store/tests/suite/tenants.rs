@@ -4,7 +4,7 @@ use crate::backend::Which;
 use bytes::Bytes;
 use gateway_core::{
     Message, Role,
-    state::{Key, NewSession, Slice, StoredResponse, Tenant, Turn},
+    state::{Key, MessageRange, NewSession, SessionTurn, StoredResponse, Tenant},
 };
 use gateway_store::{StoreLimits, Stores};
 use std::{collections::BTreeMap, time::Duration};
@@ -70,11 +70,12 @@ async fn attempt(stores: &Stores, key: &Key, mark: &str, what: usize) -> Option<
             // It may be there already.
             drop(stores.sessions.create(key, &new).await);
             let messages = vec![Message::text(Role::User, mark)];
-            let turn = Turn { id: "t".into(), messages, ..Turn::default() };
+            let turn = SessionTurn { id: "t".into(), messages, ..SessionTurn::default() };
             stores.sessions.append(key, &turn).await.unwrap();
         }
         5 => {
-            let session = stores.sessions.load(key, Slice { from: 0, limit: 1 }).await.unwrap()?;
+            let session =
+                stores.sessions.load(key, MessageRange { from: 0, limit: 1 }).await.unwrap()?;
             return Some(session.entries.first()?.message.plain_text());
         }
         6 => drop(stores.responses.delete(key).await.unwrap()),

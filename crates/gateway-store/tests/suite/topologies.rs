@@ -5,7 +5,7 @@ use crate::{
     redis_server::{Server, free_port},
 };
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use gateway_core::state::Slice;
+use gateway_core::state::MessageRange;
 use gateway_store::{RedisSettings, StoreBackend, StoreLimits, StoreSettings, Stores};
 use std::{
     collections::HashSet,
@@ -162,7 +162,7 @@ async fn failover_duplicates_nothing_and_loses_only_last_moment() {
     let died = Instant::now();
     watched.primary.kill();
     writers.join_all().await;
-    let found = stores.sessions.load(&key("s"), Slice::ALL).await.unwrap().unwrap();
+    let found = stores.sessions.load(&key("s"), MessageRange::ALL).await.unwrap().unwrap();
     let kept: HashSet<_> = found.entries.iter().map(|entry| entry.turn.as_str()).collect();
     assert_eq!(kept.len(), found.entries.len(), "nothing is there twice");
     let told = told.lock().unwrap();

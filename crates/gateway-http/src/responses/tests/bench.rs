@@ -7,7 +7,7 @@ use gateway_core::MemoryBudget;
 use gateway_core::{
     Chunk, ChunkStream, Dialect, ErrorKind, Finish, GatewayError, Message, Provider,
     ProviderRequest, ProviderResponse, ResponseMeta, Started, StreamEvent, Target,
-    state::{Events, Key, Outcome, ResponseStore, StoreError, StoredResponse},
+    state::{Key, ResponseEvents, ResponseStore, StoreError, StoredResponse, WriteOutcome},
 };
 use gateway_engine::{Engine, EngineSettings};
 use gateway_limits::{Access, Client};
@@ -190,11 +190,16 @@ impl ResponseStore for Down {
         down()
     }
 
-    async fn append(&self, _: &Key, _: u64, _: &[bytes::Bytes]) -> Result<Outcome, StoreError> {
+    async fn append(
+        &self,
+        _: &Key,
+        _: u64,
+        _: &[bytes::Bytes],
+    ) -> Result<WriteOutcome, StoreError> {
         down()
     }
 
-    async fn events(&self, _: &Key, _: u64, _: u64) -> Result<Option<Events>, StoreError> {
+    async fn events(&self, _: &Key, _: u64, _: u64) -> Result<Option<ResponseEvents>, StoreError> {
         down()
     }
 }
