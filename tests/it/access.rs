@@ -32,7 +32,7 @@ async fn check(gateway: &Gateway, headers: &[(&str, &str)], told: &str) {
         let place = somewhere();
         let headers = [headers, &[("X-Forwarded-For", &*place)]].concat();
         let reply = gateway.send(request(method, path, &headers, body)).await;
-        assert_eq!(reply.told(), told, "{headers:?}");
+        assert_eq!(reply.status_and_code(), told, "{headers:?}");
         if told.starts_with("401") {
             assert_eq!(reply.header("www-authenticate"), "Bearer");
         }
@@ -92,7 +92,7 @@ async fn key_in_query_is_not_accepted() {
     let (_upstream, gateway) = start().await;
     for name in ["key", "api_key", "access_token"] {
         let reply = gateway.get(&format!("/v1/models?{name}={KEY}")).await;
-        assert_eq!(reply.told(), "401 invalid_api_key");
+        assert_eq!(reply.status_and_code(), "401 invalid_api_key");
     }
     assert!(!gateway.stdout().contains(KEY));
 }
@@ -115,7 +115,7 @@ async fn health_endpoints_need_no_key() {
         assert_eq!(gateway.get(path).await.status(), 200, "{path}");
     }
     for path in ["/v1/models", "/v1/models/x", "/v1/providers"] {
-        assert_eq!(gateway.get(path).await.told(), "401 invalid_api_key", "{path}");
+        assert_eq!(gateway.get(path).await.status_and_code(), "401 invalid_api_key", "{path}");
     }
 }
 
@@ -129,7 +129,7 @@ async fn client_may_use_only_allowed_models() {
         let body = openai::ask(model, json!({}));
         let headers = [("x-api-key", KEY)];
         let path = "/v1/chat/completions";
-        gateway.send(request("POST", path, &headers, body.as_bytes())).await.told()
+        gateway.send(request("POST", path, &headers, body.as_bytes())).await.status_and_code()
     };
     assert_eq!(ask("lab/allowed").await, "200");
     assert_eq!(ask("LAB/Allowed").await, "200");

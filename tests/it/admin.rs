@@ -91,7 +91,7 @@ async fn invalid_key_settings_are_rejected() {
 async fn admin_api_requires_token_on_admin_listener() {
     let bench = OperatedGateway::start(Setup::new()).await;
     assert_eq!(
-        bench.send_as("guess", "GET", "/admin/keys", "").await.told(),
+        bench.send_as("guess", "GET", "/admin/keys", "").await.status_and_code(),
         "401 invalid_api_key"
     );
     let bearer = format!("Bearer {TOKEN}");
@@ -103,9 +103,9 @@ async fn admin_api_requires_token_on_admin_listener() {
         bench.send_as("guess", "GET", "/admin/keys", "").await;
     }
     let refused = bench.send_as("guess", "GET", "/admin/keys", "").await;
-    assert_eq!(refused.told(), "429 too_many_failed_attempts");
+    assert_eq!(refused.status_and_code(), "429 too_many_failed_attempts");
     let refused = bench.send_as(TOKEN, "GET", "/admin/keys", "").await;
-    assert_eq!(refused.told(), "429 too_many_failed_attempts", "a guess cannot succeed");
+    assert_eq!(refused.status_and_code(), "429 too_many_failed_attempts", "a guess cannot succeed");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Overload and admission control.
 
-use gateway_tests::{Gateway, Raw, Script, Setup, Upstream, openai, request};
+use gateway_tests::{Gateway, RawConnection, Script, Setup, Upstream, openai, request};
 use serde_json::json;
 use std::{
     sync::Arc,
@@ -21,7 +21,7 @@ async fn start(settings: &[(&str, &str)]) -> (Upstream, Gateway) {
 }
 
 /// Begins a streamed answer that does not end by itself.
-async fn hold(upstream: &Upstream, gateway: &Gateway, headers: &[(&str, &str)]) -> Raw {
+async fn hold(upstream: &Upstream, gateway: &Gateway, headers: &[(&str, &str)]) -> RawConnection {
     let script = Script::streaming().event(&openai::opening()).event(&openai::says("a")).stall();
     upstream.next(script);
     let body = openai::ask("lab/m", json!({ "stream": true }));
@@ -38,7 +38,7 @@ async fn slot_is_held_until_stream_ends_and_others_are_rejected() {
     let first = hold(&upstream, &gateway, &[]).await;
     let second = hold(&upstream, &gateway, &[]).await;
     let refused = gateway.ask("lab/m", json!({})).await;
-    assert_eq!(refused.told(), "503 overloaded");
+    assert_eq!(refused.status_and_code(), "503 overloaded");
     assert_eq!(refused.header("retry-after"), "5");
     assert_eq!(refused.header("x-memory-pressure"), "normal");
     assert_eq!(refused.header("x-active-requests"), "2");
@@ -76,7 +76,7 @@ async fn batch_requests_leave_reserved_slots() {
     let (upstream, gateway) = start(&settings).await;
     let _held = hold(&upstream, &gateway, &[]).await;
     let _batch = hold(&upstream, &gateway, &[("x-priority", "batch")]).await;
-    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "503 overloaded");
+    assert_eq!(gateway.ask("lab/m", json!({})).await.status_and_code(), "503 overloaded");
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn memory_pressure_sheds_requests() {
         }
         assert!(SystemTime::UNIX_EPOCH.elapsed().unwrap() < deadline);
     };
-    assert_eq!(refused.told(), "503 overloaded");
+    assert_eq!(refused.status_and_code(), "503 overloaded");
     assert_eq!(refused.header("x-memory-pressure"), "critical");
     assert_eq!(refused.json()["threshold_mb"], 1);
     assert_eq!(gateway.get("/health").await.status(), 200);
@@ -101,7 +101,7 @@ async fn memory_pressure_sheds_requests() {
 async fn provider_cannot_take_all_slots() {
     let (upstream, gateway) = start(&[("max_per_provider", "1")]).await;
     let _held = hold(&upstream, &gateway, &[]).await;
-    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "503 provider_overloaded");
+    assert_eq!(gateway.ask("lab/m", json!({})).await.status_and_code(), "503 provider_overloaded");
     assert_eq!(gateway.ask("fake/echo", json!({})).await.status(), 200);
 }
 
@@ -117,7 +117,7 @@ async fn tenant_cannot_take_all_slots() {
         gateway
             .send(request("POST", "/v1/chat/completions", &headers, body.as_bytes()))
             .await
-            .told()
+            .status_and_code()
     };
     assert_eq!(ask("sk-a").await, "429 tenant_overloaded");
     assert_eq!(ask("sk-b").await, "200");
@@ -148,7 +148,7 @@ async fn admission_state_is_reported_to_operators() {
     while admission_status(&gateway).await["waiting"] != 1 {
         assert!(SystemTime::UNIX_EPOCH.elapsed().unwrap() < deadline, "nobody waits");
     }
-    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "503 overloaded");
+    assert_eq!(gateway.ask("lab/m", json!({})).await.status_and_code(), "503 overloaded");
     let full = admission_status(&gateway).await;
     assert_eq!((&full["active"], &full["shed"]), (&json!(1), &json!(1)), "{full}");
     assert!(full["memory"]["used_mb"].as_f64().unwrap() > 1.0, "{full}");
@@ -174,10 +174,10 @@ async fn slow_provider_does_not_slow_others() {
     }
     let meanwhile = usual(&gateway, &other, 100, "200").await;
     let told = format!("another takes {meanwhile:?}, and {before:?} before");
-    gateway_tests::tell(&told);
+    gateway_tests::print_measurement(&told);
     assert!(meanwhile < 2 * before + Duration::from_millis(5), "{told}");
     for mut raw in waiting {
-        assert_eq!(raw.reply().await.told(), "503 provider_overloaded");
+        assert_eq!(raw.reply().await.status_and_code(), "503 provider_overloaded");
     }
     assert_eq!(upstream.exchanges().len(), 4, "whoever waits is not asked for");
     held.clear();
@@ -192,7 +192,7 @@ async fn usual(gateway: &Gateway, bytes: &[u8], count: usize, told: &str) -> Dur
     for _ in 0..count {
         let began = Instant::now();
         raw.send(bytes).await;
-        assert_eq!(raw.reply().await.told(), told);
+        assert_eq!(raw.reply().await.status_and_code(), told);
         took.push(began.elapsed());
     }
     took.sort();
@@ -211,7 +211,7 @@ async fn excess_requests_are_rejected_immediately() {
     let probing = request("GET", "/health", &[], b"");
     let probe = usual(&gateway, &probing, 200, "200").await;
     let refusal = usual(&gateway, &asking, 200, "503 overloaded").await;
-    gateway_tests::tell(&format!("a probe takes {probe:?}, a refusal {refusal:?}"));
+    gateway_tests::print_measurement(&format!("a probe takes {probe:?}, a refusal {refusal:?}"));
     assert!(refusal < 5 * probe + Duration::from_millis(1), "{refusal:?}, and a probe {probe:?}");
     assert_eq!(upstream.exchanges().len(), 2);
 }
@@ -229,7 +229,7 @@ async fn answers(gateway: &Arc<Gateway>, callers: usize, length: Duration) -> us
             let asking = request("POST", "/v1/chat/completions", &[], body.as_bytes());
             while Instant::now() < end {
                 raw.send(&asking).await;
-                match raw.reply().await.told().as_str() {
+                match raw.reply().await.status_and_code().as_str() {
                     "200" => answers += 1,
                     told => {
                         assert_eq!(told, "503 overloaded");
@@ -253,7 +253,7 @@ async fn overload_does_not_reduce_throughput() {
     let length = Duration::from_secs(3);
     let enough = answers(&gateway, 4, length).await;
     let too_many = answers(&gateway, 20, length).await;
-    gateway_tests::tell(&format!("{enough} answers for 4 callers, {too_many} for 20"));
+    gateway_tests::print_measurement(&format!("{enough} answers for 4 callers, {too_many} for 20"));
     assert!(too_many * 10 >= enough * 9, "{too_many} instead of {enough}");
 }
 

@@ -1,6 +1,8 @@
 //! The contracts of coding agents with a gateway, line by line.
 
-use gateway_tests::{Dialect, Gateway, Reply, Script, Setup, Speech, Upstream, openai, request};
+use gateway_tests::{
+    Dialect, Gateway, Reply, Script, ScriptedAnswer, Setup, Upstream, openai, request,
+};
 use serde_json::{Value, json};
 
 /// A gateway before an upstream that speaks `dialect`.
@@ -41,7 +43,7 @@ async fn ask(gateway: &Gateway, headers: &[(&str, &str)], body: &Value) -> Reply
 #[tokio::test]
 async fn claude_code_request_reaches_anthropic_to_the_byte() {
     let (upstream, gateway) = start(Dialect::Messages).await;
-    upstream.next(Dialect::Messages.says(&Speech::text(&["ok"]), false));
+    upstream.next(Dialect::Messages.says(&ScriptedAnswer::text(&["ok"]), false));
     let headers = [
         ("anthropic-version", "2026-10-21"),
         ("anthropic-beta", "claude-code-20250219,invented-2027-01-01"),
@@ -103,7 +105,7 @@ async fn claude_code_is_shown_what_is_left_of_its_plan() {
     let body = |script: Script, status: u16| (script, status);
     for stream in [false, true] {
         let (upstream, gateway) = start(Dialect::Messages).await;
-        let spoken = Dialect::Messages.says(&Speech::text(&["ok"]), stream);
+        let spoken = Dialect::Messages.says(&ScriptedAnswer::text(&["ok"]), stream);
         let refused =
             json!({ "type": "error", "error": { "type": "rate_limit_error", "message": "wait" } });
         let answers = [
@@ -148,7 +150,7 @@ async fn claude_code_is_shown_what_is_left_of_its_plan() {
     }
     // A caller of another dialect knows none of them.
     let (upstream, gateway) = start(Dialect::Messages).await;
-    let spoken = Dialect::Messages.says(&Speech::text(&["ok"]), false);
+    let spoken = Dialect::Messages.says(&ScriptedAnswer::text(&["ok"]), false);
     upstream.next(with_headers(spoken, &limits));
     let headers = [("Content-Type", "application/json")];
     let chat = openai::ask("lab/m", json!({}));
@@ -318,7 +320,7 @@ async fn first_message_comes_first_where_it_is_asked_for() {
     let gateway = Setup::before(&upstream).set("providers.lab", "kind", "anthropic").start().await;
     for stream in [false, true] {
         for (compat, expected) in [("first-message", "message"), ("other", "reasoning")] {
-            let speech = Speech { thought: "Hm.", ..Speech::text(&["Hi."]) };
+            let speech = ScriptedAnswer { thought: "Hm.", ..ScriptedAnswer::text(&["Hi."]) };
             upstream.next(Dialect::Messages.says(&speech, stream));
             let body = json!({ "model": "lab/m", "input": "x", "stream": stream });
             let headers = [("Content-Type", "application/json"), ("x-gateway-compat", compat)];
@@ -357,7 +359,7 @@ async fn first_message_comes_first_for_a_client_that_is_configured_so() {
         ("gw-key-of-reader-000000000000000", "message"),
         ("gw-key-of-other-0000000000000000", "reasoning"),
     ] {
-        let speech = Speech { thought: "Hm.", ..Speech::text(&["Hi."]) };
+        let speech = ScriptedAnswer { thought: "Hm.", ..ScriptedAnswer::text(&["Hi."]) };
         upstream.next(Dialect::Messages.says(&speech, false));
         let body = json!({ "model": "lab/m", "input": "x" }).to_string();
         let headers = [("Content-Type", "application/json"), ("x-api-key", key)];

@@ -1,6 +1,6 @@
 //! The number of upstream calls during an outage, with callers that retry too.
 
-use gateway_tests::{Gateway, Raw, Reply, Script, Setup, Upstream, openai, request};
+use gateway_tests::{Gateway, RawConnection, Reply, Script, Setup, Upstream, openai, request};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -28,7 +28,7 @@ fn patience(reply: &Reply, tried: u32) -> Duration {
 }
 
 /// Asks once, and again up to `more` times; how often in all.
-async fn ask(raw: &mut Raw, model: &str, more: u32) -> u64 {
+async fn ask(raw: &mut RawConnection, model: &str, more: u32) -> u64 {
     let body = openai::ask(model, json!({}));
     let asking = request("POST", "/v1/chat/completions", &[], body.as_bytes());
     for tried in 0..=more {
@@ -72,7 +72,9 @@ async fn count(setup: Setup, failure: Script, each: u64, more: u32) -> Counted {
     let calls = u64::try_from(upstream.exchanges().len()).unwrap();
     let counted = Counted { requests: CALLERS * each, tries, calls, took: began.elapsed() };
     let Counted { requests, took, .. } = counted;
-    gateway_tests::tell(&format!("{requests} requests, {tries} tries, {calls} calls in {took:?}"));
+    gateway_tests::print_measurement(&format!(
+        "{requests} requests, {tries} tries, {calls} calls in {took:?}"
+    ));
     counted
 }
 
@@ -130,7 +132,11 @@ async fn quiet_gateway_retries_every_request() {
         upstream.next(refusal(503));
         upstream.next(refusal(503));
         upstream.next(Script::json(200, openai::whole("Hello.")));
-        assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "200", "request {number}");
+        assert_eq!(
+            gateway.ask("lab/m", json!({})).await.status_and_code(),
+            "200",
+            "request {number}"
+        );
         assert_eq!(upstream.exchanges().len(), 3 * number);
         time::sleep(Duration::from_millis(250)).await;
     }
@@ -149,7 +155,7 @@ async fn permanent_errors_are_not_retried_by_callers() {
         upstream.always(failure.clone());
         let gateway = without_breakers().provider("lab", &upstream.url()).start().await;
         let reply = gateway.ask("lab/m", json!({})).await;
-        assert_eq!((reply.told().as_str(), would_try_again(&reply)), (told, false));
+        assert_eq!((reply.status_and_code().as_str(), would_try_again(&reply)), (told, false));
         let counted = count(without_breakers(), failure, 1, TRIES_OF_CLIENTS).await;
         assert_eq!(counted.tries, counted.requests, "{told}");
         assert_eq!(counted.calls, counted.requests, "{told}");

@@ -1,9 +1,9 @@
 //! The main job: an application asks, a model answers, streamed or not.
 
-use gateway_tests::{Ending, Gateway, Setup, openai};
+use gateway_tests::{BodyEnd, Gateway, Setup, openai};
 use serde_json::{Value, json};
 
-/// Checks the response to `Hello, world`, as written by [`said`](gateway_tests::Reply::said),
+/// Checks the response to `Hello, world`, as written by [`said`](gateway_tests::Reply::event_text),
 /// streamed and complete.
 async fn check(gateway: &Gateway, model: &str, expected: &str) {
     let messages = json!([{ "role": "user", "content": "Hello, world" }]);
@@ -11,7 +11,7 @@ async fn check(gateway: &Gateway, model: &str, expected: &str) {
     assert_eq!(streamed.head.header("content-type"), Some("text/event-stream; charset=utf-8"));
     assert_eq!(streamed.header("cache-control"), "no-cache");
     assert_eq!(streamed.header("x-accel-buffering"), "no");
-    assert_eq!(streamed.said(), format!("{expected}[DONE]"));
+    assert_eq!(streamed.event_text(), format!("{expected}[DONE]"));
     let whole = gateway.ask(model, json!({ "messages": messages })).await.json();
     let choice = &whole["choices"][0];
     let text = choice["message"]["content"].as_str().unwrap_or_default();
@@ -100,7 +100,7 @@ async fn each_failure_kind_has_its_status() {
     ] {
         for stream in [false, true] {
             let reply = gateway.ask(model, json!({ "stream": stream })).await;
-            assert_eq!((reply.told().as_str(), stream), (told, stream), "{model}");
+            assert_eq!((reply.status_and_code().as_str(), stream), (told, stream), "{model}");
             assert_eq!(reply.header("content-type"), "application/json");
             assert!(reply.json()["error"]["retryable"].is_boolean());
         }
@@ -116,11 +116,11 @@ async fn error_after_output_is_last_event() {
         ("fake/stall-2", "c0 c1 <upstream_stalled>", "504 upstream_timeout"),
     ] {
         let streamed = gateway.ask(model, json!({ "stream": true })).await;
-        assert_eq!((streamed.status(), streamed.said().as_str()), (200, said));
-        assert_eq!(streamed.ending, Ending::Proper);
+        assert_eq!((streamed.status(), streamed.event_text().as_str()), (200, said));
+        assert_eq!(streamed.ending, BodyEnd::Proper);
         let error: Value = serde_json::from_str(streamed.events().last().unwrap()).unwrap();
         assert_eq!(error["error"]["retryable"], true);
-        assert_eq!(gateway.ask(model, Value::Null).await.told(), whole);
+        assert_eq!(gateway.ask(model, Value::Null).await.status_and_code(), whole);
     }
 }
 
@@ -130,14 +130,14 @@ async fn missing_model_uses_default() {
     let body = r#"{"messages":[{"role":"user","content":"Hi"}]}"#;
     let answer = gateway.chat(body).await.json();
     assert_eq!(answer["choices"][0]["message"]["content"], "Hi");
-    assert_eq!(gateway.ask("", Value::Null).await.told(), "400 invalid_parameter");
+    assert_eq!(gateway.ask("", Value::Null).await.status_and_code(), "400 invalid_parameter");
 }
 
 #[tokio::test]
 async fn connection_is_reused_for_many_requests() {
     let gateway = Setup::new().start().await;
     let mut raw = gateway.asking("fake/chunks-3", json!({ "stream": true })).await;
-    assert_eq!(raw.reply().await.said(), "c0 c1 c2 [stop][DONE]");
+    assert_eq!(raw.reply().await.event_text(), "c0 c1 c2 [stop][DONE]");
     for path in ["/health", "/nope", "/v1/models"] {
         raw.send(gateway_tests::request("GET", path, &[], b"")).await;
         assert_eq!(raw.reply().await.status(), if path == "/nope" { 404 } else { 200 });

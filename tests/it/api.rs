@@ -101,12 +101,12 @@ async fn invalid_completion_request_is_rejected() {
         (json!({ "model": "fake/cut-1", "prompt": "a" }), "502 upstream_cut"),
     ] {
         let reply = complete(&gateway, body.clone()).await;
-        assert_eq!(reply.told(), told, "{body}");
+        assert_eq!(reply.status_and_code(), told, "{body}");
     }
     let strict = [("X-Gateway-Strict", "true")];
     let body = json!({ "model": "fake/echo", "prompt": "a", "best_of": 3 });
     let reply = post(&gateway, "/v1/completions", &strict, &body).await;
-    assert_eq!(reply.told(), "400 unsupported_parameter");
+    assert_eq!(reply.status_and_code(), "400 unsupported_parameter");
 }
 
 async fn embed(gateway: &Gateway, body: Value) -> Reply {
@@ -169,11 +169,11 @@ async fn embeddings_have_total_deadline() {
     let gateway = brief.start().await;
     let ask = || embed(&gateway, json!({ "model": "lab/m", "input": "a" }));
     upstream.next(Script::new().stall());
-    assert_eq!(ask().await.told(), "504 upstream_timeout");
+    assert_eq!(ask().await.status_and_code(), "504 upstream_timeout");
     upstream.next(Script::json(200, "{}"));
-    assert_eq!(ask().await.told(), "502 upstream_invalid_response");
+    assert_eq!(ask().await.status_and_code(), "502 upstream_invalid_response");
     upstream.next(Script::json(400, r#"{"error":{"message":"too long","type":"x"}}"#));
-    assert_eq!(ask().await.told(), "400 invalid_request");
+    assert_eq!(ask().await.status_and_code(), "400 invalid_request");
     let outcomes = gateway.outcomes(3).await;
     let told: Vec<_> = outcomes.iter().map(|it| it["outcome"].as_str().unwrap()).collect();
     assert_eq!(told, ["upstream_timeout", "upstream_invalid_response", "invalid_request"]);
@@ -191,7 +191,7 @@ async fn provider_without_embeddings_is_rejected() {
         (json!({ "input": "a" }), "400 invalid_parameter"),
         (json!({ "model": "nobody/x", "input": "a" }), "404 model_not_found"),
     ] {
-        assert_eq!(embed(&gateway, body.clone()).await.told(), told, "{body}");
+        assert_eq!(embed(&gateway, body.clone()).await.status_and_code(), told, "{body}");
     }
 }
 

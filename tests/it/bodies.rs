@@ -22,7 +22,7 @@ impl Bench {
         let body = body.as_ref();
         let reply = self.gateway.send(request("POST", PATH, headers, body)).await;
         let shown = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
-        assert_eq!(reply.told(), told, "{shown} {headers:?}: {}", reply.text());
+        assert_eq!(reply.status_and_code(), told, "{shown} {headers:?}: {}", reply.text());
         if told.starts_with('4') {
             assert!(!reply.text().contains(SECRET), "{}", reply.text());
             assert_eq!(reply.header("content-type"), "application/json");
@@ -228,7 +228,7 @@ async fn oversized_body_is_rejected_before_reading() {
     let bench = Bench::start().await;
     let mut raw = bench.gateway.connect().await;
     raw.send(format!("POST {PATH} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 65537\r\n\r\n")).await;
-    assert_eq!(raw.reply().await.told(), "413 request_too_large");
+    assert_eq!(raw.reply().await.status_and_code(), "413 request_too_large");
     raw.closed().await;
     let fits = with(&format!("\"a\":\"{}\"", "x".repeat(65_536 - GOOD.len() - 7)));
     assert_eq!(fits.len(), 65_536);
@@ -244,7 +244,7 @@ async fn oversized_chunked_body_is_rejected_at_limit() {
     for _ in 0..5 {
         raw.send(format!("4000\r\n{}\r\n", " ".repeat(0x4000))).await;
     }
-    assert_eq!(raw.reply().await.told(), "413 request_too_large");
+    assert_eq!(raw.reply().await.status_and_code(), "413 request_too_large");
 }
 
 #[tokio::test]
@@ -258,7 +258,7 @@ async fn oversized_expected_body_gets_no_continue() {
     };
     let mut raw = bench.gateway.connect().await;
     raw.send(head(70_000)).await;
-    assert_eq!(raw.reply().await.told(), "413 request_too_large");
+    assert_eq!(raw.reply().await.status_and_code(), "413 request_too_large");
     let mut raw = bench.gateway.connect().await;
     raw.send(head(GOOD.len())).await;
     assert_eq!(raw.reply().await.status(), 100);

@@ -1,6 +1,6 @@
 //! What a browser sends on behalf of a page is served only if the page may call.
 
-use gateway_tests::{Gateway, Raw, Setup, request};
+use gateway_tests::{Gateway, RawConnection, Setup, request};
 use serde_json::json;
 
 /// A page of this origin asks under this host, with this type of body.
@@ -49,11 +49,11 @@ impl Asked {
         add("Content-Type", self.kind);
         add("Content-Length", (!body.is_empty()).then_some(&length));
         add("Access-Control-Request-Method", (self.method == "OPTIONS").then_some("POST"));
-        let mut raw: Raw = gateway.connect().await;
+        let mut raw: RawConnection = gateway.connect().await;
         raw.send(format!("{head}\r\n{body}")).await;
         let reply = raw.reply().await;
         let admits = reply.head.header("access-control-allow-origin").is_some();
-        (reply.told(), admits)
+        (reply.status_and_code(), admits)
     }
 
     /// What is to be told.
@@ -129,7 +129,7 @@ async fn first_run_answers_only_its_own_pages() {
         let ask = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n");
         let mut raw = gateway.connect().await;
         raw.send(ask).await;
-        assert_eq!(raw.reply().await.told(), expected, "{path} {origin}");
+        assert_eq!(raw.reply().await.status_and_code(), expected, "{path} {origin}");
     }
 }
 
@@ -140,7 +140,7 @@ async fn host_is_checked_without_keys_and_free_behind_keys() {
         let mut raw = gateway.connect().await;
         raw.send(format!("GET /v1/models HTTP/1.1\r\nHost: {host}\r\nx-api-key: {KEY}\r\n\r\n"))
             .await;
-        raw.reply().await.told()
+        raw.reply().await.status_and_code()
     };
     let open = || Setup::new().set("server", "auth", "off");
     assert_eq!(told(open(), "evil.example").await, "403 host_not_allowed");

@@ -1,7 +1,7 @@
 //! Budgets of tenants and clients by period, their alerts, their reset, and what cannot be priced.
 
 use gateway_tests::{
-    Gateway, PATIENCE, Raw, Reply, Script, Setup, Upstream, openai, port, request,
+    Gateway, PATIENCE, RawConnection, Reply, Script, Setup, Upstream, openai, port, request,
 };
 use serde_json::{Value, json};
 use std::{net::SocketAddr, time::Duration};
@@ -39,15 +39,15 @@ async fn budget_of_a_tenant_is_shared_by_its_clients() {
     let setup = team(&upstream).write("[tenants]", "daily_budget_usd", "35");
     let gateway = setup.start().await;
     let first = ask(&gateway, "a").await;
-    assert_eq!(first.told(), "200");
+    assert_eq!(first.status_and_code(), "200");
     let left: f64 = first.header("x-gateway-budget-remaining-usd").parse().unwrap();
     assert!((10.0..25.0).contains(&left), "{left}");
     gateway.outcomes(1).await;
-    assert_eq!(ask(&gateway, "b").await.told(), "200");
+    assert_eq!(ask(&gateway, "b").await.status_and_code(), "200");
     gateway.outcomes(2).await;
     for client in ["a", "b"] {
         let refused = ask(&gateway, client).await;
-        assert_eq!(refused.told(), "429 budget_exceeded");
+        assert_eq!(refused.status_and_code(), "429 budget_exceeded");
         let message = message(&refused);
         assert!(message.contains("of this tenant is left until 20"), "{message}");
         assert!(message.contains("the request could cost up to $"), "{message}");
@@ -63,15 +63,15 @@ async fn budget_of_a_client_is_within_that_of_its_tenant() {
         "25",
     );
     let gateway = setup.start().await;
-    assert_eq!(ask(&gateway, "a").await.told(), "200");
+    assert_eq!(ask(&gateway, "a").await.status_and_code(), "200");
     gateway.outcomes(1).await;
     let refused = ask(&gateway, "a").await;
-    assert_eq!(refused.told(), "429 budget_exceeded");
+    assert_eq!(refused.status_and_code(), "429 budget_exceeded");
     let text = message(&refused);
     assert!(text.contains("-W") && text.contains("of this API key is left until 20"), "{text}");
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!(wait <= 7 * 86_400, "{wait}");
-    assert_eq!(ask(&gateway, "b").await.told(), "200");
+    assert_eq!(ask(&gateway, "b").await.status_and_code(), "200");
     // What a refused request took of its tenant's budget was returned.
     let told = explained(&gateway, "b").await;
     let of_tenant = told.iter().find(|it| it["scope"] == "tenant").unwrap();
@@ -92,11 +92,11 @@ async fn explained(gateway: &Gateway, client: &str) -> Vec<Value> {
 async fn total_budget_has_no_end() {
     let upstream = Upstream::start().await;
     let gateway = team(&upstream).write("[tenants]", "total_budget_usd", "25").start().await;
-    assert_eq!(ask(&gateway, "a").await.told(), "200");
+    assert_eq!(ask(&gateway, "a").await.status_and_code(), "200");
     gateway.outcomes(1).await;
     let refused = ask(&gateway, "b").await;
     assert_eq!(
-        (refused.told().as_str(), refused.header("retry-after")),
+        (refused.status_and_code().as_str(), refused.header("retry-after")),
         ("429 budget_exceeded", "")
     );
     let text = message(&refused);
@@ -115,7 +115,7 @@ async fn alert_reaches_the_webhook_the_log_and_the_metrics() {
     let gateway = setup.start().await;
     assert!(!gateway.command("config").contains("/budgets"), "the webhook is a secret");
     for number in 1..=2 {
-        assert_eq!(ask(&gateway, "a").await.told(), "200");
+        assert_eq!(ask(&gateway, "a").await.status_and_code(), "200");
         gateway.outcomes(number).await;
         hook.arrived(number).await;
     }
@@ -143,7 +143,7 @@ async fn with_operators(setup: Setup) -> (Gateway, SocketAddr) {
 async fn reset(operators: SocketAddr, body: Value) -> Reply {
     let bearer = format!("Bearer {TOKEN}");
     let headers = [("Authorization", &*bearer), ("Content-Type", "application/json")];
-    let mut raw = Raw::connect(operators).await;
+    let mut raw = RawConnection::connect(operators).await;
     let body = body.to_string();
     raw.send(request("POST", "/admin/budgets/reset", &headers, body.as_bytes())).await;
     raw.reply().await
@@ -158,19 +158,23 @@ async fn operator_resets_a_budget() {
         "35",
     );
     let (gateway, operators) = with_operators(setup).await;
-    assert_eq!(ask(&gateway, "a").await.told(), "200");
+    assert_eq!(ask(&gateway, "a").await.status_and_code(), "200");
     gateway.outcomes(1).await;
-    assert_eq!(ask(&gateway, "a").await.told(), "429 budget_exceeded");
+    assert_eq!(ask(&gateway, "a").await.status_and_code(), "429 budget_exceeded");
     let of_client = json!({ "tenant": "team", "client": "a", "period": "day" });
     let done = reset(operators, of_client).await;
     assert_eq!((done.status(), &done.json()["spent_usd"]), (200, &json!(10.0)), "{}", done.text());
-    assert_eq!(ask(&gateway, "a").await.told(), "200");
+    assert_eq!(ask(&gateway, "a").await.status_and_code(), "200");
     gateway.outcomes(2).await;
-    assert_eq!(ask(&gateway, "b").await.told(), "429 budget_exceeded", "that of the tenant");
+    assert_eq!(
+        ask(&gateway, "b").await.status_and_code(),
+        "429 budget_exceeded",
+        "that of the tenant"
+    );
     let of_tenant = json!({ "tenant": "team", "period": "total" });
     let done = reset(operators, of_tenant).await.json();
     assert_eq!((&done["budget"], &done["spent_usd"]), (&json!("total"), &json!(20.0)));
-    assert_eq!(ask(&gateway, "b").await.told(), "200");
+    assert_eq!(ask(&gateway, "b").await.status_and_code(), "200");
     for wrong in [json!({}), json!({ "period": "day" }), json!({ "client": "a", "period": "year" })]
     {
         assert_eq!(reset(operators, wrong).await.status(), 422);
@@ -303,7 +307,7 @@ async fn let_in(gateway: &Gateway, models: &[ChatModel]) -> (usize, Vec<String>)
                 .send(request("POST", "/v1/chat/completions", &headers, body.as_bytes()))
                 .await;
             asked += 1;
-            let told = reply.told();
+            let told = reply.status_and_code();
             let is_refused = told == "429 budget_exceeded"
                 || (model.output.is_none() && told == "429 unpriced_model");
             let is_local = model.provider == "inference";

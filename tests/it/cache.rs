@@ -1,7 +1,7 @@
 //! Answers that are remembered, and answers that are shared.
 
 use gateway_tests::{
-    Gateway, PATIENCE, Raw, Redis, Reply, Script, Setup, Upstream, openai, request,
+    Gateway, PATIENCE, RawConnection, Redis, Reply, Script, Setup, Upstream, openai, request,
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -191,13 +191,13 @@ async fn abandoned_response_is_not_cached() {
     let begun = Script::streaming().event(&openai::opening()).event(&openai::says("a"));
     upstream.next(begun.stall());
     drop(begin(&gateway).await);
-    assert!(matches!(upstream.ended().await, gateway_tests::Ended::Left(_)));
+    assert!(matches!(upstream.ended().await, gateway_tests::ExchangeEnd::Left(_)));
     let again = ask(&gateway, json!({ "stream": true }), &[]).await;
     assert_eq!((again.header("x-cache"), upstream.exchanges().len()), ("miss", 2));
 }
 
 /// Asks, and waits until the answer has begun.
-async fn begin(gateway: &Gateway) -> Raw {
+async fn begin(gateway: &Gateway) -> RawConnection {
     let mut raw = gateway.connect().await;
     raw.send(asking(&json!({ "stream": true }), &[])).await;
     raw.try_head().await.expect("the head of a reply");
@@ -298,7 +298,7 @@ async fn shared_response_continues_when_leader_leaves() {
         drop(first);
     };
     let (second, ()) = tokio::join!(second, leaving);
-    assert_eq!((second.said().as_str(), second.header("x-cache")), ("a[stop][DONE]", "hit"));
+    assert_eq!((second.event_text().as_str(), second.header("x-cache")), ("a[stop][DONE]", "hit"));
     assert_eq!(upstream.exchanges().len(), 1);
     let outcomes = gateway.outcomes(2).await;
     let paid = outcomes.iter().filter(|it| it["cache"] == "miss" && it["outcome"] == "ok").count();

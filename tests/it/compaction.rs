@@ -1,6 +1,6 @@
 //! Conversations that are replaced by a summary.
 
-use gateway_tests::{Dialect, Gateway, Reply, Setup, Speech, Upstream, request};
+use gateway_tests::{Dialect, Gateway, Reply, ScriptedAnswer, Setup, Upstream, request};
 use serde_json::{Value, json};
 
 async fn start(dialect: Dialect) -> (Upstream, Gateway) {
@@ -44,10 +44,10 @@ async fn trigger_yields_exactly_one_item_over_every_upstream() {
     for dialect in OTHERS {
         for stream in [false, true] {
             let (upstream, gateway) = start(dialect).await;
-            upstream.next(
-                dialect
-                    .says(&Speech { thought: "Hm.", ..Speech::text(&["the ", "summary"]) }, stream),
-            );
+            upstream.next(dialect.says(
+                &ScriptedAnswer { thought: "Hm.", ..ScriptedAnswer::text(&["the ", "summary"]) },
+                stream,
+            ));
             let input = with(history(), json!({ "type": "compaction_trigger" }));
             let body = json!({ "model": "lab/m", "input": input, "tools": tools(), "stream": stream, "store": false });
             let reply = post(&gateway, "a", "/v1/responses", &body).await;
@@ -81,7 +81,7 @@ async fn trigger_yields_exactly_one_item_over_every_upstream() {
 async fn summary_is_restored_whichever_model_comes_next() {
     for dialect in OTHERS {
         let (upstream, gateway) = start(dialect).await;
-        upstream.next(dialect.says(&Speech::text(&["the summary"]), false));
+        upstream.next(dialect.says(&ScriptedAnswer::text(&["the summary"]), false));
         let body = json!({ "model": "lab/m", "input": history(), "tools": tools() });
         let reply = post(&gateway, "a", "/v1/responses/compact", &body).await;
         assert_eq!(reply.status(), 200, "{}", reply.text());
@@ -98,7 +98,7 @@ async fn summary_is_restored_whichever_model_comes_next() {
         assert_eq!(output[0]["content"], "what is the weather");
         let input = with(output, json!({ "role": "user", "content": "and tomorrow" }));
         let body = json!({ "model": "lab/m", "input": input });
-        upstream.next(dialect.says(&Speech::text(&["ok"]), false));
+        upstream.next(dialect.says(&ScriptedAnswer::text(&["ok"]), false));
         let reply = post(&gateway, "a", "/v1/responses", &body).await;
         assert_eq!(reply.status(), 200, "{}", reply.text());
         let sent = upstream.last();
@@ -110,11 +110,11 @@ async fn summary_is_restored_whichever_model_comes_next() {
         // By the response that followed, too.
         let next =
             json!({ "model": "lab/m", "input": "go", "previous_response_id": reply.json()["id"] });
-        upstream.next(dialect.says(&Speech::text(&["ok"]), false));
+        upstream.next(dialect.says(&ScriptedAnswer::text(&["ok"]), false));
         assert_eq!(post(&gateway, "a", "/v1/responses", &next).await.status(), 200);
         assert!(upstream.last().text().contains("the summary"));
         let stolen = post(&gateway, "b", "/v1/responses", &body).await;
-        assert_eq!(stolen.told(), "400 invalid_encrypted_content");
+        assert_eq!(stolen.status_and_code(), "400 invalid_encrypted_content");
     }
 }
 
@@ -136,7 +136,7 @@ async fn provider_that_compacts_itself_is_asked_to_and_gets_its_item_back() {
     let returned = reply.json()["output"].clone();
     assert_ne!(returned[0]["encrypted_content"], "gAAA", "it names its owner");
     let input = with(returned.clone(), json!({ "role": "user", "content": "go" }));
-    upstream.next(Dialect::Responses.says(&Speech::text(&["ok"]), false));
+    upstream.next(Dialect::Responses.says(&ScriptedAnswer::text(&["ok"]), false));
     let body = json!({ "model": "lab/m", "input": input, "store": false });
     assert_eq!(post(&gateway, "a", "/v1/responses", &body).await.status(), 200);
     assert_eq!(upstream.last().json()["input"][0], item);
@@ -144,7 +144,7 @@ async fn provider_that_compacts_itself_is_asked_to_and_gets_its_item_back() {
     let other = json!({ "model": "lab/another", "input": input, "store": false });
     let reply = post(&gateway, "a", "/v1/responses", &other).await;
     assert_eq!(
-        (reply.told().as_str(), upstream.exchanges().len()),
+        (reply.status_and_code().as_str(), upstream.exchanges().len()),
         ("400 invalid_encrypted_content", asked)
     );
 }

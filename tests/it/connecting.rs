@@ -1,7 +1,7 @@
 //! Upstreams with whom no connection comes about.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use gateway_tests::{Data, Gateway, Setup, Upstream};
+use gateway_tests::{DataDirectory, Gateway, Setup, Upstream};
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
@@ -38,9 +38,12 @@ async fn check(url: &str, told: &str) {
     let two = Upstream::start().await;
     let gateway = start(url, &two).await;
     let began = Instant::now();
-    assert_eq!(gateway.ask("one/m", Value::Null).await.told(), told);
+    assert_eq!(gateway.ask("one/m", Value::Null).await.status_and_code(), told);
     let reply = gateway.ask("best", Value::Null).await;
-    assert_eq!((reply.told().as_str(), reply.header("x-gateway-provider")), ("200", "two"));
+    assert_eq!(
+        (reply.status_and_code().as_str(), reply.header("x-gateway-provider")),
+        ("200", "two")
+    );
     assert_eq!(two.exchanges().len(), 1, "asked once");
     let took = began.elapsed();
     assert!(took < Duration::from_secs(10), "{took:?}");
@@ -215,7 +218,7 @@ async fn outdated_tls_version_is_rejected() {
 /// where the environment says.
 #[tokio::test]
 async fn tls_ignores_environment_variables() {
-    let data = Data::new();
+    let data = DataDirectory::new();
     let file = |name: &str| data.path().join(name).to_str().unwrap().to_owned();
     let (authority, secrets) = (file("ca.pem"), file("secrets"));
     let text = STANDARD.encode(AUTHORITY);
@@ -230,7 +233,7 @@ async fn tls_ignores_environment_variables() {
         .env("SSLKEYLOGFILE", &secrets)
         .start()
         .await;
-    assert_eq!(gateway.ask("one/m", Value::Null).await.told(), "502 upstream_tls");
+    assert_eq!(gateway.ask("one/m", Value::Null).await.status_and_code(), "502 upstream_tls");
     assert_eq!(stranger.connections.load(Relaxed), 1);
     assert!(!Path::new(&secrets).exists(), "secrets are written down");
 }

@@ -1,6 +1,6 @@
 //! The web console without a browser: assets, access and the live feed.
 
-use gateway_tests::{Gateway, Raw, Reply, Setup, Stream, openai, request};
+use gateway_tests::{Gateway, RawConnection, Reply, Setup, StreamingReply, openai, request};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -74,14 +74,14 @@ async fn console_page_is_public_and_feed_needs_key() {
 }
 
 /// Subscribes to the feed.
-async fn watch(gateway: &Gateway, headers: &[(&str, &str)]) -> Raw {
+async fn watch(gateway: &Gateway, headers: &[(&str, &str)]) -> RawConnection {
     let mut raw = gateway.connect().await;
     raw.send(request("GET", "/console/feed", headers, b"")).await;
     raw
 }
 
 /// The next event of that name.
-async fn next(stream: &mut Stream<'_>, name: &str) -> Value {
+async fn next(stream: &mut StreamingReply<'_>, name: &str) -> Value {
     loop {
         let block = stream.block().await.expect("the feed has no end");
         let mut lines = block.lines();

@@ -1,11 +1,11 @@
 //! Conversations that fill the windows of their models, and the service that shortens them.
 
-use gateway_tests::{Gateway, Reply, Setup, Upstream, openai, platform::Platform, request};
+use gateway_tests::{Gateway, Reply, Setup, Upstream, openai, platform::PlatformStub, request};
 use serde_json::{Value, json};
 
 struct Bench {
     upstream: Upstream,
-    platform: Platform,
+    platform: PlatformStub,
     gateway: Gateway,
 }
 
@@ -20,7 +20,7 @@ fn setup(upstream: &Upstream) -> Setup {
 
 impl Bench {
     async fn start() -> Self {
-        let (upstream, platform) = (Upstream::start().await, Platform::start().await);
+        let (upstream, platform) = (Upstream::start().await, PlatformStub::start().await);
         let service = platform.context_management.url();
         let gateway = setup(&upstream).env("CMS_URL", &service).start().await;
         Self { upstream, platform, gateway }
@@ -31,7 +31,7 @@ impl Bench {
         let lines = self.platform.context_management.asked();
         lines
             .iter()
-            .map(gateway_tests::platform::Asked::line)
+            .map(gateway_tests::platform::ServiceCall::line)
             .filter(|it| !it.contains("health"))
             .collect()
     }
@@ -139,7 +139,7 @@ async fn context_service_requests_do_not_loop() {
 async fn unavailable_context_service_affects_only_full_windows() {
     let upstream = Upstream::start().await;
     let nowhere = {
-        let platform = Platform::start().await;
+        let platform = PlatformStub::start().await;
         platform.context_management.url()
     };
     let gateway = setup(&upstream).env("CMS_URL", &nowhere).start().await;
@@ -147,7 +147,7 @@ async fn unavailable_context_service_affects_only_full_windows() {
     assert_eq!((reply.status(), &*facts(&reply)), (200, "false 2 1600"));
     for _ in 0..3 {
         let reply = ask(&gateway, 1100, &[]).await;
-        assert_eq!(reply.told(), "503 cms_unavailable");
+        assert_eq!(reply.status_and_code(), "503 cms_unavailable");
         assert_eq!(facts(&reply), "false 3 1600");
         assert_eq!(reply.header("retry-after"), "5");
         assert!(reply.json()["error"]["message"].as_str().is_some_and(|it| it.contains("tier 3")));
@@ -158,7 +158,7 @@ async fn unavailable_context_service_affects_only_full_windows() {
 
 #[tokio::test]
 async fn disabled_context_service_is_never_called() {
-    let (upstream, platform) = (Upstream::start().await, Platform::start().await);
+    let (upstream, platform) = (Upstream::start().await, PlatformStub::start().await);
     let service = platform.context_management.url();
     let off = setup(&upstream).env("CMS_URL", &service).env("LLM_GATEWAY_CMS_ENABLED", "false");
     for setup in [off, setup(&upstream)] {
@@ -184,7 +184,7 @@ fn said(reply: &Reply) -> String {
 #[tokio::test]
 async fn local_models_use_healthy_context_service() {
     let upstream = Upstream::start().await;
-    let Platform { context_management, inference, .. } = Platform::start().await;
+    let PlatformStub { context_management, inference, .. } = PlatformStub::start().await;
     let setup = setup(&upstream).provider("inference", &inference.url());
     let gateway = setup.env("CMS_URL", &context_management.url()).start().await;
     assert_eq!(said(&local(&gateway, &[]).await), "Through the context service.");
@@ -201,7 +201,7 @@ async fn local_models_use_healthy_context_service() {
 
 #[tokio::test]
 async fn local_models_bypass_unhealthy_context_service() {
-    let (upstream, platform) = (Upstream::start().await, Platform::start().await);
+    let (upstream, platform) = (Upstream::start().await, PlatformStub::start().await);
     let setup = setup(&upstream).provider("inference", &platform.inference.url());
     let gateway = setup.start().await;
     assert_eq!(said(&local(&gateway, &[]).await), "Directly.");
@@ -209,7 +209,7 @@ async fn local_models_bypass_unhealthy_context_service() {
 
 #[tokio::test]
 async fn local_model_window_comes_from_its_server() {
-    let (upstream, platform) = (Upstream::start().await, Platform::start().await);
+    let (upstream, platform) = (Upstream::start().await, PlatformStub::start().await);
     let gateway = setup(&upstream).provider("inference", &platform.inference.url()).start().await;
     let mut limit = String::new();
     // It is asked in the background, and has been when it answers for the second time.

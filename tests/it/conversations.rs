@@ -55,7 +55,7 @@ async fn check(setup: Setup, upstream: &Upstream) {
     assert_eq!(gone.json()["deleted"], true);
     let body = json!({ "model": "lab/m", "input": "x", "conversation": name });
     let refused = call(&gateway, "POST /v1/responses", &body).await;
-    assert_eq!(refused.told(), "404 conversation_not_found");
+    assert_eq!(refused.status_and_code(), "404 conversation_not_found");
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn item_reference_is_resolved() {
     let unknown = json!({ "type": "item_reference", "id": "msg_nobody" });
     let body = json!({ "model": "lab/m", "input": [unknown] });
     let refused = call(&gateway, "POST /v1/responses", &body).await;
-    assert_eq!(refused.told(), "404 item_not_found");
+    assert_eq!(refused.status_and_code(), "404 item_not_found");
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn conflicting_history_sources_are_rejected() {
         let mut body = json!({ "model": "lab/m", "input": "x" });
         body.as_object_mut().unwrap().extend(pair.as_object().unwrap().clone());
         let refused = call(&gateway, "POST /v1/responses", &body).await;
-        assert_eq!(refused.told(), "400 mutually_exclusive_parameters", "{pair}");
+        assert_eq!(refused.status_and_code(), "400 mutually_exclusive_parameters", "{pair}");
     }
     assert_eq!(upstream.exchanges().len(), 1);
 }
@@ -116,7 +116,7 @@ async fn full_conversation_is_rejected_before_upstream_call() {
     let messages = json!([{ "role": "user", "content": large }]);
     let ask = json!({ "session_id": session, "messages": messages });
     let refused = gateway.ask("lab/m", ask).await;
-    assert_eq!(refused.told(), "413 session_full");
+    assert_eq!(refused.status_and_code(), "413 session_full");
     assert!(upstream.exchanges().is_empty());
     assert_eq!(gateway.ask("lab/m", json!({ "session_id": session })).await.status(), 200);
 }

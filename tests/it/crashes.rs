@@ -5,7 +5,7 @@
 //! the store died before it confirmed. `GATEWAY_TEST_GATEWAY_KILLS` and `GATEWAY_TEST_REDIS_KILLS`
 //! set the number of rounds; the default is a few.
 
-use gateway_tests::{Ending, Gateway, Raw, Redis, Reply, Setup, openai, request};
+use gateway_tests::{BodyEnd, Gateway, RawConnection, Redis, Reply, Setup, openai, request};
 use serde_json::{Value, json};
 use std::{
     collections::{HashMap, HashSet},
@@ -32,9 +32,9 @@ fn rounds(variable: &str, usual: u64) -> u64 {
 
 /// Sends a request once; `None` without a complete reply.
 async fn once(address: SocketAddr, bytes: &[u8]) -> Option<Reply> {
-    let mut raw = Raw::try_connect(address).await?;
+    let mut raw = RawConnection::try_connect(address).await?;
     raw.send(bytes).await;
-    raw.try_reply().await.filter(|reply| reply.ending == Ending::Proper)
+    raw.try_reply().await.filter(|reply| reply.ending == BodyEnd::Proper)
 }
 
 /// A request under a key, sent until it is done.
@@ -168,7 +168,7 @@ async fn killed_gateway_loses_and_duplicates_nothing() {
     let (turns, declared) = turns.await;
     assert_eq!(declared, 0, "the store is in the process: it is there or nobody is told");
     assert!(turns > 20, "only {turns} turns were told of: nothing was shown");
-    gateway_tests::tell(&format!("{kills} kills, {turns} turns: each there once"));
+    gateway_tests::print_measurement(&format!("{kills} kills, {turns} turns: each there once"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,7 +190,7 @@ async fn killed_redis_loses_and_duplicates_nothing() {
     // Each writer has one turn under way when Redis dies.
     assert!(declared <= WRITERS * usize::try_from(kills).unwrap(), "{declared} turns not stored");
     assert!(turns > 20, "only {turns} turns were told of: nothing was shown");
-    gateway_tests::tell(&format!("{kills} kills, {turns} turns: each there once"));
+    gateway_tests::print_measurement(&format!("{kills} kills, {turns} turns: each there once"));
 }
 
 /// `GATEWAY_TEST_TURNS` says how many turns each of sixteen writers makes.
@@ -235,5 +235,5 @@ async fn two_replicas_append_to_shared_sessions() {
     }
     let body = openai::ask("fake/echo", json!({}));
     assert_eq!(gateways[0].chat(body).await.status(), 200);
-    gateway_tests::tell(&format!("16 writers, {turns} turns each: each there once"));
+    gateway_tests::print_measurement(&format!("16 writers, {turns} turns each: each there once"));
 }

@@ -1,6 +1,6 @@
 //! Streams cut at every position: the caller can always detect it.
 
-use gateway_tests::{Ending, Gateway, Reply, Script, Setup, Upstream, cuts, openai};
+use gateway_tests::{BodyEnd, Gateway, Reply, Script, Setup, Upstream, cuts, openai};
 use serde_json::{Value, json};
 
 async fn start() -> (Upstream, Gateway) {
@@ -40,7 +40,7 @@ fn fault(reply: &Reply) -> Option<&'static str> {
     let Some(Ok(last)) = reply.events().last().map(|it| serde_json::from_str::<Value>(it)) else {
         return Some("the last event is no error");
     };
-    if reply.ending != Ending::Proper || !reply.text().ends_with("\n\n") {
+    if reply.ending != BodyEnd::Proper || !reply.text().ends_with("\n\n") {
         return Some("no proper end");
     }
     if reply.text().contains("[DONE]") || reply.text().contains("\"stop\"") {
@@ -57,7 +57,7 @@ async fn check(model: &str, at: impl Iterator<Item = usize>, is_whole: bool) {
         for script in cuts(&body, at) {
             upstream.next(script.clone());
             let reply = gateway.ask(model, json!({ "stream": true })).await;
-            let said = reply.said();
+            let said = reply.event_text();
             if is_whole {
                 assert_eq!(said, "Héllo \u{1f600}.[stop][DONE]", "cut at {at}: {script:?}");
                 continue;
@@ -96,7 +96,8 @@ async fn stream_end_before_finish_is_an_error() {
         for end in 0..events.len() {
             upstream.next(Script::events(&events[..end]));
             let reply = gateway.ask(model, json!({ "stream": true })).await;
-            let told = if reply.status() == 200 { reply.said() } else { reply.told() };
+            let told =
+                if reply.status() == 200 { reply.event_text() } else { reply.status_and_code() };
             let expected = [
                 "502 upstream_truncated",
                 "502 upstream_truncated",
@@ -116,6 +117,6 @@ async fn truncated_stream_with_done_marker_is_an_error() {
     for model in ["openai/m", "lab/m"] {
         upstream.next(Script::events([openai::opening(), openai::says("a"), "[DONE]".to_owned()]));
         let reply = gateway.ask(model, json!({ "stream": true })).await;
-        assert_eq!(reply.said(), "a<upstream_truncated>", "{model}");
+        assert_eq!(reply.event_text(), "a<upstream_truncated>", "{model}");
     }
 }

@@ -1,6 +1,6 @@
 //! A gateway that stops in the middle of work, and several that are replaced one after the other.
 
-use gateway_tests::{Balancer, Ending, Gateway, PATIENCE, Raw, Setup, openai, request};
+use gateway_tests::{Balancer, BodyEnd, Gateway, PATIENCE, RawConnection, Setup, openai, request};
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
@@ -22,9 +22,9 @@ fn ask(model: &str, stream: bool) -> Vec<u8> {
 
 /// Streams for so many tenths of a second, and returns the number of events and the result.
 async fn stream(address: SocketAddr, tenths: usize) -> (usize, String) {
-    let mut raw = Raw::connect(address).await;
+    let mut raw = RawConnection::connect(address).await;
     raw.send(ask(&format!("fake/chunks-{tenths}-100ms"), true)).await;
-    (tenths, raw.reply().await.said())
+    (tenths, raw.reply().await.event_text())
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn second_signal_forces_shutdown() {
     let began = Instant::now();
     gateway.terminate();
     while stream.block().await.is_some() {}
-    assert_eq!(stream.ending(), Ending::Proper);
+    assert_eq!(stream.ending(), BodyEnd::Proper);
     assert!(gateway.stopped().await.success());
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
@@ -104,11 +104,11 @@ async fn second_signal_forces_shutdown() {
 async fn load(address: SocketAddr, stop: Arc<AtomicBool>, number: usize) -> (usize, Vec<String>) {
     let (mut asked, mut failed) = (0, Vec::new());
     while !stop.load(Relaxed) {
-        let mut raw = Raw::connect(address).await;
+        let mut raw = RawConnection::connect(address).await;
         raw.send(ask("fake/chunks-5-10ms", (asked + number).is_multiple_of(2))).await;
         match raw.try_reply().await {
-            Some(reply) if reply.status() == 200 && reply.ending == Ending::Proper => {}
-            Some(reply) => failed.push(format!("{} {:?}", reply.told(), reply.ending)),
+            Some(reply) if reply.status() == 200 && reply.ending == BodyEnd::Proper => {}
+            Some(reply) => failed.push(format!("{} {:?}", reply.status_and_code(), reply.ending)),
             None => failed.push("no reply".to_owned()),
         }
         asked += 1;

@@ -32,7 +32,7 @@ async fn vector_has_the_requested_length_or_is_marked() {
         upstream.always(answer(&vector));
         let reply = embed(&gateway, &body, headers).await;
         let marked = reply.head.header("x-gateway-dropped").unwrap_or_default();
-        assert_eq!((reply.told().as_str(), marked), (expected, dropped), "{vector}");
+        assert_eq!((reply.status_and_code().as_str(), marked), (expected, dropped), "{vector}");
         if reply.status() == 200 && dropped.is_empty() {
             let numbers = reply.json()["data"][0]["embedding"].clone();
             let numbers: Vec<f64> = serde_json::from_value(numbers).unwrap();

@@ -84,7 +84,7 @@ async fn explain_rejects_invalid_request_like_chat() {
             post(&gateway, "/v1/explain", &body, &[]).await,
             post(&gateway, "/v1/chat/completions", &body, &[]).await,
         );
-        assert_eq!(explained.told(), real.told(), "{body}");
+        assert_eq!(explained.status_and_code(), real.status_and_code(), "{body}");
     }
     let nowhere =
         post(&gateway, "/v1/explain?path=/v1/models", &chat("best", Value::Null), &[]).await;
@@ -152,7 +152,12 @@ fn explanation_matches_actual_request() {
         let answer = &explained["answer"];
         if answer.is_null() {
             let expected = explained["targets"][0]["error"]["code"].as_str().unwrap_or("?");
-            prop_assert!(real.told().ends_with(expected), "{} {}", real.told(), explained);
+            prop_assert!(
+                real.status_and_code().ends_with(expected),
+                "{} {}",
+                real.status_and_code(),
+                explained
+            );
             return Ok(());
         }
         prop_assert_eq!(real.status(), 200, "{} {}", real.text(), explained);
@@ -198,7 +203,7 @@ async fn both(gateway: &Gateway) -> (Value, Reply) {
         Some(code) => format!("429 {code}"),
         None => "200".to_owned(),
     };
-    assert_eq!(real.told(), expected, "{limits}");
+    assert_eq!(real.status_and_code(), expected, "{limits}");
     assert_eq!(limits["admitted"], json!(real.status() == 200));
     (limits, real)
 }

@@ -57,7 +57,7 @@ async fn streamed_passthrough_adds_only_include_usage() {
         (r#","stream_options":{"include_usage":true, "x":1}"#, ""),
     ] {
         let body = format!(r#"{{"model":"openai/m-1"{rest}{asked}}}"#);
-        assert!(gateway.chat(body).await.said().ends_with("[DONE]"));
+        assert!(gateway.chat(body).await.event_text().ends_with("[DONE]"));
         let expected = format!(r#"{{"model":"m-1"{sent}{rest}{asked}}}"#);
         assert_eq!(upstream.last().text(), expected);
     }
@@ -163,7 +163,7 @@ async fn sse_variants_are_parsed() {
     ] {
         upstream.next(script.clone());
         let reply = gateway.ask("openai/m-1", json!({ "stream": true })).await;
-        assert_eq!(reply.said(), "ab[stop][DONE]", "{script:?}");
+        assert_eq!(reply.event_text(), "ab[stop][DONE]", "{script:?}");
         assert!(!reply.text().contains('\r'));
     }
 }
@@ -177,7 +177,7 @@ async fn usage_chunk_is_hidden_unless_requested() {
     let (upstream, gateway) = start().await;
     for model in ["openai/m-1", "lab/m-1"] {
         let reply = gateway.ask(model, json!({ "stream": true })).await;
-        assert_eq!(reply.said(), "Hello.[stop][DONE]");
+        assert_eq!(reply.event_text(), "Hello.[stop][DONE]");
         assert!(!reply.text().contains("prompt_tokens"), "{}", reply.text());
     }
     assert_eq!(upstream.exchanges().len(), 2);

@@ -1,6 +1,6 @@
 //! A file in trouble, as callers of the gateway see it.
 
-use gateway_tests::{Gateway, Meddling, Raw, Reply, Setup, Upstream, request};
+use gateway_tests::{FaultInjection, Gateway, RawConnection, Reply, Setup, Upstream, request};
 use serde_json::json;
 use std::{fs, path::PathBuf, time::Duration};
 use tokio::{
@@ -33,17 +33,21 @@ async fn failed_fsync_stops_acknowledgements_until_restart() {
     let (_upstream, mut gateway) = start().await;
     let kept = create_path(&gateway).await;
     let injection = "fsync,fdatasync:error=EIO:when=1";
-    let Some(meddling) = Meddling::with(gateway.pid(), injection) else { return };
+    let Some(meddling) = FaultInjection::with(gateway.pid(), injection) else { return };
     for _ in 0..3 {
         let refused = create(&gateway).await;
-        assert_eq!(refused.told(), "503 store_read_only");
+        assert_eq!(refused.status_and_code(), "503 store_read_only");
         assert!(!refused.header("retry-after").is_empty());
         assert_eq!(gateway.get(&kept).await.status(), 200, "what is there can be read");
         chats(&gateway).await;
     }
     drop(meddling);
     time::sleep(Duration::from_millis(1_200)).await;
-    assert_eq!(create(&gateway).await.told(), "503 store_read_only", "the disk may be well again");
+    assert_eq!(
+        create(&gateway).await.status_and_code(),
+        "503 store_read_only",
+        "the disk may be well again"
+    );
     gateway.kill();
     gateway.revive().await;
     assert_eq!(gateway.get(&kept).await.status(), 200);
@@ -55,13 +59,13 @@ async fn slow_disk_does_not_affect_stateless_requests() {
     let (_upstream, gateway) = start().await;
     chats(&gateway).await;
     let injection = "fsync,fdatasync:delay_exit=500000";
-    let Some(_meddling) = Meddling::with(gateway.pid(), injection) else { return };
+    let Some(_meddling) = FaultInjection::with(gateway.pid(), injection) else { return };
     let (address, mut writers) = (gateway.address(), JoinSet::new());
     for _ in 0..1_500 {
         writers.spawn(async move {
-            let mut raw = Raw::connect(address).await;
+            let mut raw = RawConnection::connect(address).await;
             raw.send(request("POST", "/v1/sessions", &[], b"")).await;
-            raw.reply().await.told()
+            raw.reply().await.status_and_code()
         });
     }
     // The rush is over by then, the work of the disk is not.

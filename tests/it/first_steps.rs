@@ -1,6 +1,6 @@
 //! The first steps with the program: its banner, a file to begin with, a question in the terminal.
 
-use gateway_tests::{Data, Setup, program};
+use gateway_tests::{DataDirectory, Setup, program};
 use serde_json::Value;
 use std::{
     fs,
@@ -68,7 +68,7 @@ async fn banner_repeats_warnings() {
 
 #[test]
 fn init_writes_a_valid_file_once() {
-    let folder = Data::new();
+    let folder = DataDirectory::new();
     let file = folder.path().join("gateway.toml");
     let made = run(folder.path(), &["init"], &[], "");
     assert!(made.status.success(), "{}", text(&made.stderr));
@@ -85,7 +85,7 @@ fn init_writes_a_valid_file_once() {
 
 #[test]
 fn init_writes_where_the_configuration_is_looked_for() {
-    let folder = Data::new();
+    let folder = DataDirectory::new();
     let other = folder.path().join("other.toml");
     let named = other.to_str().unwrap();
     assert!(run(folder.path(), &["init"], &[("LLM_GATEWAY_CONFIG", named)], "").status.success());
@@ -125,7 +125,7 @@ async fn chat_reports_refusals_and_absent_gateways() {
 
 #[test]
 fn completions_and_manual_name_every_command() {
-    let folder = Data::new();
+    let folder = DataDirectory::new();
     let commands = ["serve", "check", "config", "init", "chat", "healthcheck", "completions"];
     for arguments in [&["completions", "bash"][..], &["completions", "zsh"], &["man"]] {
         let printed = run(folder.path(), arguments, &[], "");

@@ -3,7 +3,7 @@
 //! After each comes a request for `/smuggled`: if the first one is rejected, the second must never
 //! be answered.
 
-use gateway_tests::{Ending, Gateway, PATIENCE, Setup, Upstream, request};
+use gateway_tests::{BodyEnd, Gateway, PATIENCE, Setup, Upstream, request};
 use tokio::time::Instant;
 
 const AFTER: &str = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -20,7 +20,7 @@ async fn reply_summary(gateway: &Gateway, sent: impl AsRef<[u8]>) -> String {
     raw.send(sent).await;
     let mut told = Vec::new();
     while let Some(reply) = raw.try_reply().await {
-        told.push(reply.told());
+        told.push(reply.status_and_code());
     }
     told.join(", ")
 }
@@ -277,9 +277,9 @@ async fn slow_request_body_times_out() {
     let mut raw = gateway.connect().await;
     raw.send("POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{").await;
     let reply = raw.reply().await;
-    assert_eq!(reply.told(), "408 request_timeout");
+    assert_eq!(reply.status_and_code(), "408 request_timeout");
     assert_eq!(reply.header("connection"), "close");
     raw.closed().await;
-    assert_eq!(raw.gone(), Some(Ending::Cut));
+    assert_eq!(raw.gone(), Some(BodyEnd::Cut));
     assert_eq!(upstream.connections(), 0);
 }

@@ -1,6 +1,6 @@
 //! Requests whose heads cannot be parsed.
 
-use gateway_tests::{Ending, Gateway, Setup};
+use gateway_tests::{BodyEnd, Gateway, Setup};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time;
@@ -37,8 +37,8 @@ async fn unparsable_head_has_json_error_with_request_id() {
         raw.send(bytes).await;
         let reply = raw.reply().await;
         assert_eq!(
-            (reply.told().as_str(), reply.ending),
-            (*expected, Ending::Proper),
+            (reply.status_and_code().as_str(), reply.ending),
+            (*expected, BodyEnd::Proper),
             "{bytes:.60}"
         );
         assert_eq!(reply.header("content-type"), "application/json");
@@ -60,5 +60,5 @@ async fn request_before_an_unparsable_head_is_answered() {
     let mut raw = gateway.connect().await;
     raw.send("GET /health HTTP/1.1\r\nHost: h\r\n\r\nbroken\r\n\r\n").await;
     assert_eq!(raw.reply().await.status(), 200);
-    assert_eq!(raw.reply().await.told(), "400 malformed_request");
+    assert_eq!(raw.reply().await.status_and_code(), "400 malformed_request");
 }

@@ -1,6 +1,6 @@
 //! Health checks, under any load.
 
-use gateway_tests::{Gateway, Raw, Redis, Script, Setup, Upstream, request};
+use gateway_tests::{Gateway, RawConnection, Redis, Script, Setup, Upstream, request};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
@@ -90,7 +90,7 @@ async fn health_details_are_limited_to_operators() {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream).set("providers.lab", "api_key", "sk-canary-e804");
     let gateway = setup.client("ops", "key-of-ops-1234567890").start().await;
-    assert_eq!(gateway.get("/health/detailed").await.told(), "401 invalid_api_key");
+    assert_eq!(gateway.get("/health/detailed").await.status_and_code(), "401 invalid_api_key");
     let key = [("Authorization", "Bearer key-of-ops-1234567890")];
     let reply = gateway.send(request("GET", "/health/detailed", &key, b"")).await;
     assert!(!reply.text().contains("canary"), "{}", reply.text());
@@ -107,7 +107,7 @@ async fn health_details_are_limited_to_operators() {
 
 /// Asks on a connection of its own.
 async fn probe(address: SocketAddr, path: &str) -> u16 {
-    let mut raw = Raw::connect(address).await;
+    let mut raw = RawConnection::connect(address).await;
     raw.send(request("GET", path, &[], b"")).await;
     raw.reply().await.status()
 }
@@ -156,7 +156,7 @@ async fn health_probes_are_answered_under_load() {
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..200 {
         callers.spawn(async move {
-            let mut raw = Raw::connect(address).await;
+            let mut raw = RawConnection::connect(address).await;
             let body = gateway_tests::openai::ask("fake/echo", Value::Null);
             let one = request("POST", "/v1/chat/completions", &[], body.as_bytes());
             loop {
@@ -210,7 +210,7 @@ async fn metrics_and_details_are_for_operators_in_production() {
     let own = SocketAddr::new(gateway.address().ip(), port);
     let operators = SocketAddr::new(gateway.address().ip(), admin);
     let ask = async |address: SocketAddr, path: &str, key: &str| {
-        let mut raw = Raw::connect(address).await;
+        let mut raw = RawConnection::connect(address).await;
         let bearer = format!("Bearer {key}");
         raw.send(request("GET", path, &[("Authorization", &bearer)], b"")).await;
         raw.reply().await.status()

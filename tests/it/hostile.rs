@@ -160,7 +160,7 @@ async fn hostile_load_neither_kills_nor_grows_the_process() {
     attackers.shutdown().await;
     let growth = least[9] - least[4];
     let per_ten_minutes = growth / (length.as_secs_f64() / 2.0) * 600.0;
-    gateway_tests::tell(&format!(
+    gateway_tests::print_measurement(&format!(
         "{answered} probes, the slowest {slowest:?}; {:.0} MiB at least, {most:.0} at most; \
          {growth:+.1} MiB in the second half, {per_ten_minutes:+.1} in ten minutes",
         least[4]

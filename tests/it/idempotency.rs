@@ -1,7 +1,7 @@
 //! Requests that carry an `Idempotency-Key` are done once.
 
 use gateway_tests::{
-    Ended, Gateway, PATIENCE, Raw, Reply, Script, Setup, Upstream, openai, request,
+    ExchangeEnd, Gateway, PATIENCE, RawConnection, Reply, Script, Setup, Upstream, openai, request,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -75,17 +75,17 @@ async fn reused_key_with_other_body_is_rejected() {
     let (upstream, gateway) = start().await;
     assert_eq!(post(&gateway, CHAT, "k", &chat(json!({}))).await.status(), 200);
     let other = post(&gateway, CHAT, "k", &chat(json!({ "temperature": 0 }))).await;
-    assert_eq!(other.told(), "422 idempotency_mismatch");
+    assert_eq!(other.status_and_code(), "422 idempotency_mismatch");
     let headers = [("Idempotency-Key", "k"), ("x-gateway-strict", "true")];
     let body = chat(json!({})).to_string();
     let other = gateway.send(request("POST", CHAT, &headers, body.as_bytes())).await;
-    assert_eq!(other.told(), "422 idempotency_mismatch");
+    assert_eq!(other.status_and_code(), "422 idempotency_mismatch");
     let elsewhere = json!({ "model": "lab/m", "input": "Hello" });
     assert_eq!(post(&gateway, "/v1/responses", "k", &elsewhere).await.status(), 200);
     assert_eq!(upstream.exchanges().len(), 2);
     for key in ["", "a b", &"k".repeat(256)] {
         let refused = post(&gateway, CHAT, key, &chat(json!({}))).await;
-        assert_eq!(refused.told(), "400 invalid_idempotency_key", "{key:?}");
+        assert_eq!(refused.status_and_code(), "400 invalid_idempotency_key", "{key:?}");
     }
 }
 
@@ -119,7 +119,7 @@ async fn concurrent_request_with_same_key_is_rejected() {
     first.send(keyed(CHAT, "k", &body)).await;
     upstream.arrived(1).await;
     let second = post(&gateway, CHAT, "k", &body).await;
-    assert_eq!(second.told(), "409 idempotency_in_progress");
+    assert_eq!(second.status_and_code(), "409 idempotency_in_progress");
     assert_eq!(second.header("retry-after"), "1");
     assert_eq!(first.reply().await.status(), 200);
     let third = post(&gateway, CHAT, "k", &body).await;
@@ -164,11 +164,11 @@ async fn abandoned_turn_is_repeated_and_stored_once() {
     let id = post(&gateway, "/v1/sessions", "s", &Value::Null).await.json()["id"].clone();
     let body = chat(json!({ "session_id": id, "stream": true }));
     upstream.next(Script::streaming().event(&openai::says("begun")).stall());
-    let mut raw: Raw = gateway.connect().await;
+    let mut raw: RawConnection = gateway.connect().await;
     raw.send(keyed(CHAT, "k", &body)).await;
     assert!(raw.begin().await.block().await.unwrap().contains("begun"));
     drop(raw);
-    assert!(matches!(upstream.ended().await, Ended::Left(_)));
+    assert!(matches!(upstream.ended().await, ExchangeEnd::Left(_)));
     let again = until_free(&gateway, "k", &body).await;
     assert_eq!((again.status(), again.header("idempotent-replayed")), (200, ""));
     let next =
@@ -189,7 +189,7 @@ async fn oversized_reply_is_not_replayed() {
     let body = chat(json!({}));
     assert_eq!(post(&gateway, CHAT, "k", &body).await.status(), 200);
     let again = post(&gateway, CHAT, "k", &body).await;
-    assert_eq!(again.told(), "422 idempotency_reply_too_large");
+    assert_eq!(again.status_and_code(), "422 idempotency_reply_too_large");
     assert_eq!(upstream.exchanges().len(), 1, "it is not done again either");
 }
 
@@ -201,7 +201,7 @@ async fn idempotency_without_store_is_rejected() {
         .env("LLM_GATEWAY_REDIS_URL", "redis://127.0.0.1:1");
     let gateway = setup.start().await;
     let refused = post(&gateway, CHAT, "k", &chat(json!({}))).await;
-    assert_eq!(refused.told(), "503 store_unavailable");
+    assert_eq!(refused.status_and_code(), "503 store_unavailable");
     assert_eq!(refused.header("retry-after"), "2");
     assert!(upstream.exchanges().is_empty());
     assert_eq!(gateway.ask("lab/m", json!({})).await.status(), 200, "others do not notice");

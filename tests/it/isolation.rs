@@ -2,7 +2,7 @@
 //!
 //! The tests of load last for some seconds; `GATEWAY_TEST_SECONDS` says for how many.
 
-use gateway_tests::{Gateway, Raw, Script, Setup, Upstream, number, openai, request};
+use gateway_tests::{Gateway, RawConnection, Script, Setup, Upstream, number, openai, request};
 use serde_json::json;
 use std::{
     sync::{Arc, LazyLock},
@@ -72,7 +72,7 @@ async fn ordinary(gateway: &Gateway, end: Instant) -> (usize, Vec<String>, Vec<D
         let length = if took.len() % 10 == 9 { MIB } else { 500 };
         let began = Instant::now();
         raw.send(asking("sk-b", length)).await;
-        match raw.reply().await.told().as_str() {
+        match raw.reply().await.status_and_code().as_str() {
             "200" => succeeded += 1,
             told => failed.push(told.to_owned()),
         }
@@ -193,7 +193,7 @@ async fn adversary_does_not_fail_requests_of_another_tenant() {
     let after = resident(&gateway);
     let [alone, apart, slowest] = [&alone, &elsewhere.took, &here.took].map(|took| p99(took));
     let Measured { succeeded, failed, memory, .. } = here;
-    gateway_tests::tell(&format!(
+    gateway_tests::print_measurement(&format!(
         "{succeeded} succeeded, failed {failed:?}; 99 % in {slowest:?}, in {apart:?} while the \
          other gateway is attacked, in {alone:?} alone; {idle:.0} MiB idle, at most {memory:.0}, \
          {after:.0} after",
@@ -217,7 +217,7 @@ async fn announced_length_is_not_charged() {
         raw.send(head("", 8 * MIB)).await;
         silent.push(raw);
     }
-    assert_eq!(gateway.send(asking("", 4 * MIB)).await.told(), "200");
+    assert_eq!(gateway.send(asking("", 4 * MIB)).await.status_and_code(), "200");
 }
 
 #[tokio::test]
@@ -231,7 +231,7 @@ async fn large_requests_wait_for_memory() {
     let mut requests = JoinSet::new();
     for _ in 0..8 {
         let gateway = Arc::clone(&gateway);
-        requests.spawn(async move { gateway.send(asking("", 5 * MIB)).await.told() });
+        requests.spawn(async move { gateway.send(asking("", 5 * MIB)).await.status_and_code() });
     }
     assert_eq!(requests.join_all().await, ["200"; 8]);
 }
@@ -248,7 +248,7 @@ async fn unfinished_body_holds_no_slot() {
     large.send(head("", MIB)).await;
     large.send("{").await;
     gateway.get("/health").await;
-    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "200");
+    assert_eq!(gateway.ask("lab/m", json!({})).await.status_and_code(), "200");
 }
 
 #[tokio::test]
@@ -267,20 +267,23 @@ async fn limits_are_checked_before_a_large_body_is_read() {
     let mut refused = 0;
     for raw in &mut unfinished {
         if let Ok(reply) = time::timeout(Duration::from_secs(1), raw.reply()).await {
-            assert_eq!(reply.told(), "429 too_many_requests_at_once");
+            assert_eq!(reply.status_and_code(), "429 too_many_requests_at_once");
             refused += 1;
         }
     }
     assert_eq!(refused, 2);
     drop(unfinished);
     for _ in 0..2 {
-        assert_eq!(gateway.send(asking("sk-a", 500)).await.told(), "200");
+        assert_eq!(gateway.send(asking("sk-a", 500)).await.status_and_code(), "200");
     }
-    assert_eq!(gateway.send(asking("sk-a", 500)).await.told(), "429 rate_limit_exceeded");
+    assert_eq!(
+        gateway.send(asking("sk-a", 500)).await.status_and_code(),
+        "429 rate_limit_exceeded"
+    );
     let mut limited = gateway.connect().await;
     limited.send(head("sk-a", MIB)).await;
     let refused = limited.reply().await;
-    assert_eq!(refused.told(), "429 rate_limit_exceeded");
+    assert_eq!(refused.status_and_code(), "429 rate_limit_exceeded");
     assert_eq!(refused.header("x-ratelimit-remaining"), "0");
 }
 
@@ -292,10 +295,10 @@ async fn unread_responses_take_bounded_memory() {
     let upstream = Upstream::start().await;
     let setup = two_tenants(&upstream).set("admission", "body_memory", "64MiB");
     let gateway = setup.write("[clients]", "max_concurrent", "100").start().await;
-    assert_eq!(gateway.send(asking("sk-b", 500)).await.told(), "200");
+    assert_eq!(gateway.send(asking("sk-b", 500)).await.status_and_code(), "200");
     let idle = resident(&gateway);
     let whole = Script::json(200, openai::whole(&"x".repeat(SIZE)));
-    let mut callers: Vec<Raw> = Vec::new();
+    let mut callers: Vec<RawConnection> = Vec::new();
     for _ in 0..20 {
         upstream.next(whole.clone());
         let mut raw = gateway.connect().await;
@@ -308,7 +311,7 @@ async fn unread_responses_take_bounded_memory() {
         time::sleep(Duration::from_millis(100)).await;
         most = most.max(resident(&gateway));
         let began = Instant::now();
-        assert_eq!(gateway.send(asking("sk-b", 500)).await.told(), "200");
+        assert_eq!(gateway.send(asking("sk-b", 500)).await.status_and_code(), "200");
         assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     }
     drop(callers);
@@ -318,7 +321,9 @@ async fn unread_responses_take_bounded_memory() {
         time::sleep(Duration::from_millis(100)).await;
     }
     let after = resident(&gateway);
-    gateway_tests::tell(&format!("{idle:.0} MiB idle, at most {most:.0}, {after:.0} after"));
+    gateway_tests::print_measurement(&format!(
+        "{idle:.0} MiB idle, at most {most:.0}, {after:.0} after"
+    ));
     // One body may exceed the limit, and each thread works on one.
     assert!(most < idle + 2.0 * 64.0, "{most} MiB");
     assert!(after <= limit, "{after} MiB");
@@ -334,7 +339,7 @@ async fn decoded_requests_take_bounded_memory() {
     let setup = two_tenants(&upstream).write("[clients]", "max_concurrent", "9");
     let setup = setup.set("admission", "body_memory", "64MiB").set("log", "level", "warn");
     let gateway = Arc::new(setup.start().await);
-    assert_eq!(gateway.send(asking("sk-b", 500)).await.told(), "200");
+    assert_eq!(gateway.send(asking("sk-b", 500)).await.status_and_code(), "200");
     let idle = resident(&gateway);
     let part = r#"{"type":"text","text":"a"},"#.repeat(60_000);
     let part = part.trim_end_matches(',');
@@ -348,7 +353,7 @@ async fn decoded_requests_take_bounded_memory() {
         let (gateway, bytes) = (Arc::clone(&gateway), Arc::clone(&bytes));
         adversary.spawn(async move {
             for _ in 0..2 {
-                let told = gateway.send(&*bytes).await.told();
+                let told = gateway.send(&*bytes).await.status_and_code();
                 assert!(matches!(&*told, "200" | "503"), "{told}");
             }
         });
@@ -361,11 +366,11 @@ async fn decoded_requests_take_bounded_memory() {
         }
         most = most.max(resident(&gateway));
         if answered < 20 {
-            assert_eq!(gateway.send(asking("sk-b", 500)).await.told(), "200");
+            assert_eq!(gateway.send(asking("sk-b", 500)).await.status_and_code(), "200");
             answered += 1;
         }
     }
-    gateway_tests::tell(&format!("{idle:.0} MiB idle, at most {most:.0}"));
+    gateway_tests::print_measurement(&format!("{idle:.0} MiB idle, at most {most:.0}"));
     // Six at a time take 400 MiB.
     assert!(most < idle + 160.0, "{most} MiB");
 }

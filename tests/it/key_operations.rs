@@ -154,7 +154,7 @@ impl Worker {
         let headers = [("x-api-key", &*key.secret), ("X-Forwarded-For", &*from)];
         let body = openai::ask("fake/echo", json!({}));
         let asked = request("POST", "/v1/chat/completions", &headers, body.as_bytes());
-        let told = bench.gateway.send(asked).await.told();
+        let told = bench.gateway.send(asked).await.status_and_code();
         let seen = match &*told {
             "200" => Expected::Allowed,
             "403 model_not_allowed" => Expected::NoModels,
@@ -214,6 +214,8 @@ async fn keys_changed_over_two_replicas_are_obeyed_by_both() {
         all.settled_uses += counts.settled_uses;
         all.changes += counts.changes;
     }
-    gateway_tests::tell(&format!("{operations} operations: {all:?}, 0 stale acceptances"));
+    gateway_tests::print_measurement(&format!(
+        "{operations} operations: {all:?}, 0 stale acceptances"
+    ));
     assert!(all.settled_uses > operations / 10, "{all:?}");
 }

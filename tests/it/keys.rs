@@ -1,6 +1,8 @@
 //! Keys and identities fail closed.
 
-use gateway_tests::{OperatedGateway, Raw, Script, Setup, Upstream, openai, port, request};
+use gateway_tests::{
+    OperatedGateway, RawConnection, Script, Setup, Upstream, openai, port, request,
+};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, time::Duration};
 use tokio::time::{self, Instant};
@@ -141,7 +143,7 @@ async fn guesses_are_stopped_even_by_the_right_key() {
         .await;
     let ask = async |key: &str, from: &str| {
         let headers = [("x-api-key", key), ("X-Forwarded-For", from)];
-        gateway.send(request("GET", "/v1/models", &headers, b"")).await.told()
+        gateway.send(request("GET", "/v1/models", &headers, b"")).await.status_and_code()
     };
     for _ in 0..20 {
         assert_eq!(ask("sk-guess", "192.0.2.1").await, "401 invalid_api_key");
@@ -161,7 +163,7 @@ async fn guesses_from_everywhere_are_stopped_but_not_known_callers() {
     let mut ask = async |key: &str, from: &str| {
         let headers = [("x-api-key", key), ("X-Forwarded-For", from)];
         raw.send(request("GET", "/v1/models", &headers, b"")).await;
-        raw.reply().await.told()
+        raw.reply().await.status_and_code()
     };
     assert_eq!(ask("sk-app", "192.0.2.1").await, "200");
     let mut refused = 0;
@@ -178,7 +180,7 @@ async fn name_of_another_client_is_not_given_out() {
     let setup = Setup::new().client("ours", "sk-ours");
     let bench = OperatedGateway::start(setup).await;
     let taken = "409 client_name_taken";
-    let ask = async |body: Value| bench.send("POST", "/admin/keys", &body).await.told();
+    let ask = async |body: Value| bench.send("POST", "/admin/keys", &body).await.status_and_code();
     assert_eq!(ask(json!({ "client": "ours" })).await, taken);
     assert_eq!(ask(json!({ "client": "ours", "tenant": "theirs" })).await, taken);
     assert_eq!(ask(json!({ "client": "new", "tenant": "a" })).await, "201");
@@ -209,7 +211,7 @@ async fn stream_ends_soon_after_its_key_is_revoked() {
     upstream.arrived(3).await;
     bench.send("DELETE", &format!("/admin/keys/{id}"), &Value::Null).await;
     let revoked = Instant::now();
-    assert_eq!(whole.reply().await.told(), "401 api_key_revoked");
+    assert_eq!(whole.reply().await.status_and_code(), "401 api_key_revoked");
     for mut raw in streams {
         let reply = raw.reply().await;
         assert!(reply.text().contains("api_key_revoked"), "{}", reply.text());
@@ -229,7 +231,7 @@ async fn every_action_of_an_operator_leaves_an_audit_record() {
     bench.send("DELETE", &path, &Value::Null).await;
     bench.send("DELETE", &path, &Value::Null).await;
     bench.send("GET", "/admin/keys", &Value::Null).await;
-    let mut raw = Raw::connect(bench.operators).await;
+    let mut raw = RawConnection::connect(bench.operators).await;
     raw.send(request("DELETE", &path, &[("Authorization", "Bearer wrong")], b"")).await;
     raw.reply().await;
     let deadline = Instant::now() + Duration::from_secs(5);
@@ -263,9 +265,9 @@ async fn operators_listener_may_leave_loopback_with_a_token() {
         .set("admin", "listen", &operators.to_string())
         .set("admin", "token", TOKEN);
     let _gateway = setup.start().await;
-    let mut raw = Raw::connect(([127, 0, 0, 1], operators.port()).into()).await;
+    let mut raw = RawConnection::connect(([127, 0, 0, 1], operators.port()).into()).await;
     raw.send(request("GET", "/admin/keys", &[], b"")).await;
-    assert_eq!(raw.reply().await.told(), "401 invalid_api_key");
+    assert_eq!(raw.reply().await.status_and_code(), "401 invalid_api_key");
     let (code, said) = Setup::new().set("admin", "listen", "0.0.0.0:1").refused().await;
     assert_eq!(code, Some(78), "{said}");
 }

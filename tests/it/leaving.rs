@@ -1,6 +1,8 @@
 //! Callers who leave, and callers who do not read.
 
-use gateway_tests::{Ended, Gateway, PROMPTLY, Raw, Script, Setup, Upstream, openai};
+use gateway_tests::{
+    ExchangeEnd, Gateway, PROMPTLY, RawConnection, Script, Setup, Upstream, openai,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{self, Instant};
@@ -52,7 +54,7 @@ async fn leave(
         }
     }
     let left = Instant::now();
-    let kept: Option<Raw> = match by {
+    let kept: Option<RawConnection> = match by {
         By::Closing => {
             drop(raw);
             None
@@ -66,7 +68,7 @@ async fn leave(
             Some(raw)
         }
     };
-    assert!(matches!(upstream.ended().await, Ended::Left(_)));
+    assert!(matches!(upstream.ended().await, ExchangeEnd::Left(_)));
     drop(kept);
     left.elapsed()
 }
@@ -113,7 +115,7 @@ async fn unread_stream_is_bounded_and_closed() {
     let gateway = Setup::before(&upstream).timeout("client_write", "1s").start().await;
     upstream.next(begun().flood(&openai::says(&"x".repeat(4096))));
     let raw = gateway.asking("lab/m", json!({ "stream": true })).await;
-    assert!(matches!(upstream.ended().await, Ended::Left(_)));
+    assert!(matches!(upstream.ended().await, ExchangeEnd::Left(_)));
     let sent = upstream.last().sent;
     assert!(sent < 12 << 20, "{sent} bytes were taken for a caller that takes none");
     let outcomes = gateway.outcomes(1).await;
@@ -145,7 +147,7 @@ async fn completed_upstream_connection_is_reused() {
     for stream in [true, false, true] {
         let reply = gateway.ask("lab/m", json!({ "stream": stream })).await;
         assert_eq!(reply.status(), 200);
-        assert_eq!(upstream.ended().await, Ended::Played);
+        assert_eq!(upstream.ended().await, ExchangeEnd::Played);
     }
     // Its connection is used again.
     assert_eq!(upstream.connections(), 1);

@@ -2,7 +2,7 @@
 //! usage if it ended, at its reservation if it did not.
 
 use gateway_tests::{
-    Gateway, Raw, Redis, Script, Setup, Upstream, openai, platform::Platform, request,
+    Gateway, RawConnection, Redis, Script, Setup, Upstream, openai, platform::PlatformStub, request,
 };
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
@@ -24,7 +24,7 @@ fn embedded(upstream: &Upstream) -> Setup {
 }
 
 /// Sends a chat request with these members besides, and does not wait.
-async fn chat(gateway: &Gateway, besides: Value) -> Raw {
+async fn chat(gateway: &Gateway, besides: Value) -> RawConnection {
     let mut raw = gateway.connect().await;
     let headers = [("x-api-key", KEY), ("content-type", "application/json")];
     let body = openai::ask("m", besides);
@@ -138,7 +138,7 @@ async fn request_that_is_old_when_its_gateway_is_killed_is_booked() {
 
 #[tokio::test]
 async fn killed_tool_loop_is_booked_with_all_rounds() {
-    let (upstream, platform) = (Upstream::start().await, Platform::start().await);
+    let (upstream, platform) = (Upstream::start().await, PlatformStub::start().await);
     let mut gateway = embedded(&upstream).with_platform(&platform).start().await;
     upstream.numbered(|number, _| openai::three_tool_rounds(number));
     let besides = json!({ "tools": [openai::search_tool()], "user": long(1000), "max_tokens": 60 });

@@ -1,6 +1,6 @@
 //! Rate limits, concurrency limits and budgets, and their headers and errors.
 
-use gateway_tests::{Gateway, Raw, Reply, Script, Setup, Upstream, openai, request};
+use gateway_tests::{Gateway, RawConnection, Reply, Script, Setup, Upstream, openai, request};
 use serde_json::{Value, json};
 
 const KEY: &str = "sk-limited";
@@ -31,7 +31,7 @@ async fn ask(gateway: &Gateway, besides: Value) -> Reply {
 }
 
 /// Begins a streamed answer that does not end by itself.
-async fn hold(upstream: &Upstream, gateway: &Gateway) -> Raw {
+async fn hold(upstream: &Upstream, gateway: &Gateway) -> RawConnection {
     let script = Script::streaming().event(&openai::opening()).event(&openai::says("a")).stall();
     upstream.next(script);
     let mut raw = gateway.connect().await;
@@ -46,7 +46,7 @@ async fn request_rate_limit_is_enforced() {
         start(&[("requests_per_minute", "30"), ("burst", "2"), ("models", "[\"m\"]")]).await;
     for left in ["1", "0"] {
         let reply = ask(&gateway, json!({})).await;
-        assert_eq!(reply.told(), "200");
+        assert_eq!(reply.status_and_code(), "200");
         assert_eq!(reply.header("x-ratelimit-limit-requests"), "30");
         assert_eq!(reply.header("x-ratelimit-remaining-requests"), left);
         assert_eq!(reply.header("x-ratelimit-limit"), "30");
@@ -55,7 +55,7 @@ async fn request_rate_limit_is_enforced() {
         assert!(reply.header("x-ratelimit-reset").parse::<u64>().unwrap() > 1_700_000_000);
     }
     let refused = ask(&gateway, json!({})).await;
-    assert_eq!(refused.told(), "429 rate_limit_exceeded");
+    assert_eq!(refused.status_and_code(), "429 rate_limit_exceeded");
     assert_eq!(refused.header("x-ratelimit-remaining-requests"), "0");
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=2).contains(&wait), "{wait}");
@@ -64,7 +64,7 @@ async fn request_rate_limit_is_enforced() {
     assert_eq!(refused.json()["error"]["type"], "rate_limit_error");
     let bearer = format!("Bearer {KEY}");
     let listing = request("GET", "/v1/models", &[("Authorization", &bearer)], b"");
-    assert_eq!(gateway.send(listing).await.told(), "429 rate_limit_exceeded");
+    assert_eq!(gateway.send(listing).await.status_and_code(), "429 rate_limit_exceeded");
     assert_eq!(upstream.exchanges().len(), 2, "what is refused goes nowhere");
     assert_eq!(gateway.get("/health").await.status(), 200, "probes are not limited");
 }
@@ -74,7 +74,7 @@ async fn token_limit_reserves_then_settles() {
     let (upstream, gateway) = start(&[("tokens_per_minute", "1000")]).await;
     let left = async |besides: Value| {
         let reply = ask(&gateway, besides).await;
-        assert_eq!(reply.told(), "200");
+        assert_eq!(reply.status_and_code(), "200");
         reply.header("x-ratelimit-remaining-tokens").parse::<u64>().unwrap()
     };
     let first = left(json!({ "max_tokens": 900 })).await;
@@ -85,7 +85,7 @@ async fn token_limit_reserves_then_settles() {
     assert!((920..=990).contains(&second), "{second}");
     let huge = json!({ "max_tokens": 1, "user": "x".repeat(9_000) });
     let refused = ask(&gateway, huge).await;
-    assert_eq!(refused.told(), "429 request_exceeds_limit");
+    assert_eq!(refused.status_and_code(), "429 request_exceeds_limit");
     assert_eq!(refused.header("x-should-retry"), "false");
     assert_eq!(upstream.exchanges().len(), 2);
 }
@@ -96,10 +96,10 @@ async fn failed_request_refunds_tokens() {
     for n in 1..=5 {
         upstream.next(Script::json(500, "{}"));
         let reply = ask(&gateway, json!({ "max_tokens": 900 })).await;
-        assert_eq!(reply.told(), "502 upstream_error", "{n}: {:?}", reply.head);
+        assert_eq!(reply.status_and_code(), "502 upstream_error", "{n}: {:?}", reply.head);
         gateway.outcomes(n).await;
     }
-    assert_eq!(ask(&gateway, json!({ "max_tokens": 900 })).await.told(), "200");
+    assert_eq!(ask(&gateway, json!({ "max_tokens": 900 })).await.status_and_code(), "200");
 }
 
 /// However often its provider is asked, and whether it is asked at all.
@@ -114,7 +114,10 @@ async fn retried_request_counts_once() {
     }
     let asking = json!({ "temperature": 0, "max_tokens": 10 });
     let first = ask(&gateway, asking.clone()).await;
-    assert_eq!((first.told().as_str(), first.header("x-gateway-attempts")), ("200", "3"));
+    assert_eq!(
+        (first.status_and_code().as_str(), first.header("x-gateway-attempts")),
+        ("200", "3")
+    );
     assert_eq!(first.header("x-ratelimit-remaining-requests"), "9");
     gateway.outcomes(1).await;
     let second = ask(&gateway, asking.clone()).await;
@@ -137,11 +140,11 @@ async fn concurrency_slot_is_held_until_stream_ends() {
     let first = hold(&upstream, &gateway).await;
     let second = hold(&upstream, &gateway).await;
     let refused = ask(&gateway, json!({})).await;
-    assert_eq!(refused.told(), "429 too_many_requests_at_once");
+    assert_eq!(refused.status_and_code(), "429 too_many_requests_at_once");
     assert_eq!(refused.header("retry-after"), "1");
     drop(first);
     gateway.outcomes(1).await;
-    assert_eq!(ask(&gateway, json!({})).await.told(), "200");
+    assert_eq!(ask(&gateway, json!({})).await.status_and_code(), "200");
     drop(second);
 }
 
@@ -156,7 +159,7 @@ async fn budget_is_not_exceeded() {
         gateway.outcomes(paid.min(n)).await;
     }
     let refused = told.last().unwrap();
-    assert_eq!(refused.told(), "429 budget_exceeded");
+    assert_eq!(refused.status_and_code(), "429 budget_exceeded");
     assert_eq!(refused.header("x-should-retry"), "false");
     assert!(refused.header("retry-after").parse::<u64>().unwrap() <= 86_400);
     assert!(told.iter().filter(|reply| reply.status() == 200).count() <= 4);
@@ -172,7 +175,7 @@ async fn model_limits_are_separate() {
         gateway
             .send(request("POST", "/v1/chat/completions", &headers, body.as_bytes()))
             .await
-            .told()
+            .status_and_code()
     };
     assert_eq!(ask("fake/echo").await, "200");
     assert_eq!(ask("fake/echo").await, "429 rate_limit_exceeded");

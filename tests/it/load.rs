@@ -1,6 +1,6 @@
 //! Many at once, and one after the other on the same connection.
 
-use gateway_tests::{Gateway, Raw, Script, Setup, Upstream, number, openai, request};
+use gateway_tests::{Gateway, RawConnection, Script, Setup, Upstream, number, openai, request};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::{task::JoinSet, time::Instant};
@@ -12,7 +12,7 @@ async fn concurrent_requests_get_their_own_responses() {
     let mut callers = JoinSet::new();
     for number in 0..200 {
         callers.spawn(async move {
-            let mut raw = gateway_tests::Raw::connect(address).await;
+            let mut raw = gateway_tests::RawConnection::connect(address).await;
             for round in 0..5 {
                 let said = format!("caller {number} round {round}");
                 let stream = (number + round) % 2 == 0;
@@ -22,7 +22,7 @@ async fn concurrent_requests_get_their_own_responses() {
                 raw.send(request("POST", "/v1/chat/completions", &[], body.as_bytes())).await;
                 let reply = raw.reply().await;
                 if stream {
-                    assert_eq!(reply.said(), format!("{said}[stop][DONE]"));
+                    assert_eq!(reply.event_text(), format!("{said}[stop][DONE]"));
                 } else {
                     assert_eq!(reply.json()["choices"][0]["message"]["content"], said);
                 }
@@ -66,7 +66,7 @@ async fn pipelined_load_never_mixes_responses() {
     let mut callers = JoinSet::new();
     for caller in 0..20 {
         callers.spawn(async move {
-            let (mut raw, mut answers) = (Raw::connect(address).await, 0);
+            let (mut raw, mut answers) = (RawConnection::connect(address).await, 0);
             for round in 0..requests / 20 {
                 let said = format!("caller {caller} round {round}");
                 let messages = json!([{ "role": "user", "content": said }]);

@@ -1,6 +1,8 @@
 //! A replica of three is killed: what it held is usable again within 30 seconds.
 
-use gateway_tests::{Gateway, Raw, Redis, Reply, Script, Setup, Upstream, openai, request};
+use gateway_tests::{
+    Gateway, RawConnection, Redis, Reply, Script, Setup, Upstream, openai, request,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{self, Instant};
@@ -14,7 +16,12 @@ fn headers<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     [&[("x-api-key", KEY), ("Content-Type", "application/json")], more].concat()
 }
 
-async fn begin(gateway: &Gateway, path: &str, body: &Value, more: &[(&str, &str)]) -> Raw {
+async fn begin(
+    gateway: &Gateway,
+    path: &str,
+    body: &Value,
+    more: &[(&str, &str)],
+) -> RawConnection {
     let mut raw = gateway.connect().await;
     raw.send(request("POST", path, &headers(more), body.to_string().as_bytes())).await;
     raw
@@ -42,7 +49,10 @@ async fn until(what: &str, began: Instant, mut attempt: impl AsyncFnMut() -> boo
         assert!(began.elapsed() < RECOVERY, "{what} is not usable after {RECOVERY:?}");
         time::sleep(Duration::from_millis(100)).await;
     }
-    gateway_tests::tell(&format!("{what}: usable after {:.1} s", began.elapsed().as_secs_f64()));
+    gateway_tests::print_measurement(&format!(
+        "{what}: usable after {:.1} s",
+        began.elapsed().as_secs_f64()
+    ));
 }
 
 fn stalling() -> Script {
@@ -50,7 +60,11 @@ fn stalling() -> Script {
 }
 
 /// A response that `gateway` generates and that does not end, by its id.
-async fn response(gateway: &Gateway, upstream: &Upstream, members: Value) -> (Raw, String) {
+async fn response(
+    gateway: &Gateway,
+    upstream: &Upstream,
+    members: Value,
+) -> (RawConnection, String) {
     upstream.next(stalling());
     let mut body = json!({ "model": "lab/m", "input": "Hello", "stream": true });
     body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
@@ -79,7 +93,7 @@ struct Lost {
     streamed: String,
     background: String,
     /// A connection to another replica that reads the events of the background response.
-    follower: Raw,
+    follower: RawConnection,
     began: Instant,
 }
 
@@ -114,7 +128,7 @@ impl Lost {
         }
         upstream.arrived(5).await;
         let full = post(&others[0], "/v1/chat/completions", &chat(None), &[]).await;
-        assert_eq!(full.told(), "429 too_many_requests_at_once");
+        assert_eq!(full.status_and_code(), "429 too_many_requests_at_once");
         // Without its disk, what it began in the last tenth of a second is not known.
         time::sleep(Duration::from_millis(300)).await;
         killed.kill();
@@ -169,7 +183,10 @@ impl Lost {
         let last = time::timeout(rest, following).await;
         let last = last.expect("the follower of a background response hangs");
         assert!(last.contains("response.failed") && last.contains("gateway_crashed"), "{last}");
-        gateway_tests::tell(&format!("its follower: ended after {:?}", self.began.elapsed()));
+        gateway_tests::print_measurement(&format!(
+            "its follower: ended after {:?}",
+            self.began.elapsed()
+        ));
     }
 
     /// Both responses have failed, and can be continued.

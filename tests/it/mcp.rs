@@ -2,7 +2,8 @@
 //! speak it for the gateway's models.
 
 use gateway_tests::{
-    Exchange, Gateway, Reply, Script, Setup, Spoken, Upstream, platform::Platform, request,
+    Exchange, Gateway, Reply, Script, Setup, Upstream, UpstreamDialect, platform::PlatformStub,
+    request,
 };
 use rmcp::{
     ServiceExt as _,
@@ -30,7 +31,7 @@ fn object(value: Value) -> serde_json::Map<String, Value> {
 
 #[tokio::test]
 async fn mcp_client_can_list_and_call_tools() {
-    let platform = Platform::newer().await;
+    let platform = PlatformStub::newer().await;
     let gateway = Setup::new().with_platform(&platform).client("app", KEY).start().await;
     let config = transport(&gateway).auth_header(KEY);
     let client = ().serve(StreamableHttpClientTransport::from_config(config)).await.unwrap();
@@ -128,7 +129,7 @@ async fn has(gateway: &Gateway, name: &str) {
 
 #[tokio::test]
 async fn model_calls_tools_of_mcp_server() {
-    let (platform, upstream) = (Platform::newer().await, Upstream::start().await);
+    let (platform, upstream) = (PlatformStub::newer().await, Upstream::start().await);
     let server = Setup::new().with_platform(&platform).client("gateway", KEY).start().await;
     let gateway = Setup::before(&upstream)
         .set("mcp.lab", "url", &format!("http://{}/mcp", server.address()))
@@ -142,8 +143,8 @@ async fn model_calls_tools_of_mcp_server() {
     for stream in [false, true] {
         let search = ("call_1", "lab_semantic_search", json!({ "query": "tides" }));
         let wrong = ("call_2", "lab_echo", json!({}));
-        upstream.next(Spoken::Chat.turn(stream, "", &[search, wrong]));
-        upstream.next(Spoken::Chat.turn(stream, "High tide.", &[]));
+        upstream.next(UpstreamDialect::Chat.turn(stream, "", &[search, wrong]));
+        upstream.next(UpstreamDialect::Chat.turn(stream, "High tide.", &[]));
         let ask = gateway_tests::openai::ask("lab/m", json!({ "stream": stream }));
         let headers = [
             ("Content-Type", "application/json"),

@@ -1,7 +1,7 @@
 //! Members of a request that change its meaning: carried, adapted and named, or refused; never lost
 //! under a status of success.
 
-use gateway_tests::{Dialect, Gateway, Reply, Script, Setup, Speech, Upstream, request};
+use gateway_tests::{Dialect, Gateway, Reply, Script, ScriptedAnswer, Setup, Upstream, request};
 use serde_json::{Value, json};
 
 struct Bench {
@@ -30,7 +30,7 @@ impl Bench {
         headers: &[(&str, &str)],
         body: &Value,
     ) -> Reply {
-        self.upstream.next(dialect.says(&Speech::text(&["ok"]), false));
+        self.upstream.next(dialect.says(&ScriptedAnswer::text(&["ok"]), false));
         let mut all = vec![("Content-Type", "application/json")];
         all.extend(headers);
         let reply =
@@ -113,7 +113,7 @@ async fn tools_that_the_caller_runs_are_functions_elsewhere() {
             "messages": [{ "role": "user", "content": "hi" }],
         });
         let called =
-            Speech::calls(&[("memory", json!({ "command": "view", "path": "/memories" }))]);
+            ScriptedAnswer::calls(&[("memory", json!({ "command": "view", "path": "/memories" }))]);
         bench.upstream.next(dialect.says(&called, false));
         let headers = [("Content-Type", "application/json"), ("x-gateway-strict", "true")];
         let sent = request("POST", "/v1/messages", &headers, body.to_string().as_bytes());

@@ -59,7 +59,7 @@ async fn large_buffers_are_released() {
     }
     let at_the_end = resident(&gateway).await;
     let told = format!("{at_a_third:.0} MiB after a third, {at_the_end:.0} at the end");
-    gateway_tests::tell(&told);
+    gateway_tests::print_measurement(&told);
     assert!(at_the_end < at_a_third + 7.0, "{told}");
 }
 
@@ -128,6 +128,6 @@ async fn taken_from_upstream(receive_buffer: &str) -> usize {
 #[tokio::test]
 async fn receive_buffer_bounds_memory_of_unread_response() {
     let (small, large) = tokio::join!(taken_from_upstream("8KiB"), taken_from_upstream("1MiB"));
-    gateway_tests::tell(&format!("{} and {} KiB", small >> 10, large >> 10));
+    gateway_tests::print_measurement(&format!("{} and {} KiB", small >> 10, large >> 10));
     assert!(small + (64 << 10) < large, "{small} and {large}");
 }

@@ -151,7 +151,7 @@ async fn arbitrary_names_do_not_create_metric_series() {
     let address = gateway.address();
     // Pipelined, a hundred at a time: what matters is how many names are seen.
     for connection in 0..50 {
-        let mut raw = gateway_tests::Raw::connect(address).await;
+        let mut raw = gateway_tests::RawConnection::connect(address).await;
         for batch in 0..20 {
             let mut all = Vec::new();
             for number in 0..50 {

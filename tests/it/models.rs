@@ -135,7 +135,7 @@ async fn every_spelling_of_a_model_meets_its_budget() {
         "gpt-6.2-astra",
     ] {
         let reply = ask_with_budget(&gateway, model).await;
-        assert_eq!(reply.told(), "429 budget_exceeded", "{model}");
+        assert_eq!(reply.status_and_code(), "429 budget_exceeded", "{model}");
         let error = reply.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
         assert!(error.contains("the request could cost up to $"), "{error}");
         assert!(error.contains("$0.05 of the $0.05 budget"), "{error}");
@@ -162,13 +162,13 @@ async fn unpriced_model_is_refused_to_clients_with_a_budget() {
     let upstream = Upstream::start().await;
     let lab = || with_budget(Setup::before(&upstream));
     let gateway = lab().start().await;
-    assert_eq!(ask_with_budget(&gateway, "lab/own").await.told(), "429 unpriced_model");
+    assert_eq!(ask_with_budget(&gateway, "lab/own").await.status_and_code(), "429 unpriced_model");
     let metric = gateway.metric("llm_gateway_unpriced_requests_total", "provider=\"lab\"").await;
     assert!((metric - 1.0).abs() < f64::EPSILON);
     let gateway = lab().set("budgets", "unpriced", "allow").start().await;
-    assert_eq!(ask_with_budget(&gateway, "lab/own").await.told(), "200");
+    assert_eq!(ask_with_budget(&gateway, "lab/own").await.status_and_code(), "200");
     let gateway = lab().set("budgets", "unpriced", "assume:openai/gpt-5.2").start().await;
-    assert_eq!(ask_with_budget(&gateway, "lab/own").await.told(), "429 budget_exceeded");
+    assert_eq!(ask_with_budget(&gateway, "lab/own").await.status_and_code(), "429 budget_exceeded");
 }
 
 #[tokio::test]
@@ -271,7 +271,7 @@ async fn vectors_of_signed_bytes_have_the_requested_length() {
     assert_eq!(reply.json()["data"][0]["embedding"], json!([1, -1, 127, -128]));
     assert_eq!(reply.header("x-gateway-estimated"), "true", "no usage was reported");
     assert!(reply.json()["usage"]["prompt_tokens"].as_u64() > Some(0));
-    assert_eq!(embed(256).await.told(), "502 upstream_invalid_response");
+    assert_eq!(embed(256).await.status_and_code(), "502 upstream_invalid_response");
 }
 
 #[tokio::test]
@@ -395,7 +395,7 @@ async fn models_are_listed_as_a_key_may_use_them() {
         gateway
             .send(request("POST", "/v1/chat/completions", &headers, body.as_bytes()))
             .await
-            .told()
+            .status_and_code()
     };
     assert_eq!(ask("gpt-5.4").await, "200");
     assert_eq!(ask("openai/gpt-5.4").await, "200");

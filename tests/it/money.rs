@@ -1,7 +1,9 @@
 //! Money is booked when it is spent: what was written to an upstream is owed, whatever becomes of
 //! the answer.
 
-use gateway_tests::{Gateway, Raw, Script, Setup, Upstream, openai, platform::Platform, request};
+use gateway_tests::{
+    Gateway, RawConnection, Script, Setup, Upstream, openai, platform::PlatformStub, request,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time;
@@ -18,14 +20,14 @@ fn setup(upstream: &Upstream) -> Setup {
 }
 
 /// Sends a chat request for `m` with these members besides, and does not wait.
-async fn send(gateway: &Gateway, path: &str, body: &str) -> Raw {
+async fn send(gateway: &Gateway, path: &str, body: &str) -> RawConnection {
     let mut raw = gateway.connect().await;
     let headers = [("x-api-key", KEY), ("content-type", "application/json")];
     raw.send(request("POST", path, &headers, body.as_bytes())).await;
     raw
 }
 
-async fn chat(gateway: &Gateway, besides: Value) -> Raw {
+async fn chat(gateway: &Gateway, besides: Value) -> RawConnection {
     send(gateway, "/v1/chat/completions", &openai::ask("m", besides)).await
 }
 
@@ -74,7 +76,7 @@ async fn request_that_timed_out_owes_its_input() {
     let gateway = setup(&upstream).hurried("300ms").start().await;
     upstream.next(Script::new().stall());
     let mut raw = chat(&gateway, json!({ "user": long(1000) })).await;
-    assert_eq!(raw.reply().await.told(), "504 upstream_timeout");
+    assert_eq!(raw.reply().await.status_and_code(), "504 upstream_timeout");
     check_tokens(&total(&gateway, 1).await, 1000, 0);
 }
 
@@ -139,7 +141,7 @@ async fn left_embeddings_request_owes_its_input() {
 
 #[tokio::test]
 async fn tool_loop_left_in_a_later_round_owes_all_rounds() {
-    let (upstream, platform) = (Upstream::start().await, Platform::start().await);
+    let (upstream, platform) = (Upstream::start().await, PlatformStub::start().await);
     let gateway = setup(&upstream).with_platform(&platform).start().await;
     upstream.numbered(|number, _| openai::three_tool_rounds(number));
     let raw = chat(&gateway, json!({ "tools": [openai::search_tool()], "user": long(1000) })).await;
@@ -167,7 +169,7 @@ async fn budget_is_spent_by_requests_that_are_left() {
         tokio::select! {
             () = wait => drop(raw),
             reply = raw.reply() => {
-                assert_eq!(reply.told(), "429 budget_exceeded");
+                assert_eq!(reply.status_and_code(), "429 budget_exceeded");
                 refused += 1;
             }
         }

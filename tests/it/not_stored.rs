@@ -1,7 +1,9 @@
 //! Answers that cannot be stored: they are delivered, and say so. Every id of a 2xx is readable, or
 //! was declared not stored.
 
-use gateway_tests::{Gateway, Meddling, Redis, Reply, Script, Setup, Upstream, openai, request};
+use gateway_tests::{
+    FaultInjection, Gateway, Redis, Reply, Script, Setup, Upstream, openai, request,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::{task::JoinSet, time};
@@ -88,7 +90,7 @@ async fn response_on_a_full_disk_is_declared() {
     let upstream = Upstream::start().await;
     let gateway = Setup::before(&upstream).env("LLM_GATEWAY_STORE", "embedded").start().await;
     let injection = "pwrite64,fallocate,ftruncate,fsync,fdatasync:error=ENOSPC";
-    let Some(_meddling) = Meddling::with(gateway.pid(), injection) else { return };
+    let Some(_meddling) = FaultInjection::with(gateway.pid(), injection) else { return };
     let mut declared = 0;
     for _ in 0..20 {
         let reply = gateway.send(asks(&json!({}))).await;
@@ -156,7 +158,7 @@ async fn answer_whose_turn_cannot_be_stored_is_delivered() {
     assert_eq!((reply.status(), said), (200, &json!("Hello.")), "{}", reply.text());
     assert_eq!(reply.header("x-gateway-not-stored"), "session;reason=store_unavailable");
     let reply = streamed.reply().await;
-    assert_eq!(reply.said(), "a[stop][DONE]");
+    assert_eq!(reply.event_text(), "a[stop][DONE]");
     let text = reply.text();
     let comment = ": x-gateway-not-stored: session;reason=store_unavailable\n\n";
     let (announced, ended) = (text.find(comment), text.find("\"stop\""));

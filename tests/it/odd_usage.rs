@@ -41,9 +41,9 @@ async fn check(usage: &str, expected: [&str; 2], anomalies: &[&str]) {
         let body = openai::ask("m", json!({ "stream": stream }));
         let asking = request("POST", "/v1/chat/completions", &[KEY], body.as_bytes());
         let reply = gateway.send(asking).await;
-        assert_eq!(reply.told(), "200", "{usage}: {}", reply.text());
+        assert_eq!(reply.status_and_code(), "200", "{usage}: {}", reply.text());
         if stream {
-            assert_eq!(reply.said(), "Hello.[stop][DONE]", "{usage}");
+            assert_eq!(reply.event_text(), "Hello.[stop][DONE]", "{usage}");
         }
         gateway.outcomes(1).await;
         let booked = rows(&gateway).await;
@@ -108,7 +108,7 @@ async fn cumulative_usage_is_not_summed() {
     upstream.next(Script::events(events));
     let body = openai::ask("m", json!({ "stream": true }));
     let asking = request("POST", "/v1/chat/completions", &[KEY], body.as_bytes());
-    assert_eq!(gateway.send(asking).await.said(), "Hello.[stop][DONE]");
+    assert_eq!(gateway.send(asking).await.event_text(), "Hello.[stop][DONE]");
     gateway.outcomes(1).await;
     let booked = rows(&gateway).await;
     assert_eq!((&booked["total_tokens"], &booked["cost_usd"]), (&json!(10), &json!(1.3)));
@@ -139,7 +139,7 @@ async fn check_dialect(provider: &str, answer: &str) {
     let gateway = setup.start().await;
     upstream.next(Script::json(200, answer));
     let reply = gateway.ask(&format!("{provider}/m"), Value::Null).await;
-    assert_eq!(reply.told(), "200", "{provider}: {}", reply.text());
+    assert_eq!(reply.status_and_code(), "200", "{provider}: {}", reply.text());
     assert_eq!(reply.json()["choices"][0]["message"]["content"], "x", "{provider}");
     gateway.outcomes(1).await;
     let odd = gateway.metric("llm_gateway_usage_anomalies_total", "count").await;

@@ -50,7 +50,7 @@ async fn caller(gateway: Arc<Gateway>, until: Instant) -> Took {
         if reply.status() == 200 {
             took.answers.push(length);
         } else {
-            assert_eq!(reply.told(), "503 overloaded");
+            assert_eq!(reply.status_and_code(), "503 overloaded");
             assert!(reply.header("retry-after").parse::<u64>().is_ok());
             took.refusals.push(length);
             time::sleep(LENGTH / 2).await;
@@ -71,7 +71,7 @@ async fn callers(gateway: &Arc<Gateway>, number: usize, length: Duration) -> Too
     all.answers.sort_unstable();
     all.refusals.sort_unstable();
     let (answers, refusals) = (&all.answers, &all.refusals);
-    gateway_tests::tell(&format!(
+    gateway_tests::print_measurement(&format!(
         "{number} callers: {} answers, half in {:?}, 99 % in {:?}; {} refusals, half in {:?}, 99 % in {:?}",
         answers.len(),
         middle(answers),

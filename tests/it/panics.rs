@@ -3,8 +3,8 @@
 //! Debug builds have failpoints: a file in the data directory makes the one of its name panic, once.
 
 use gateway_tests::{
-    Data, Ending, Gateway, PATIENCE, Raw, Redis, Script, Setup, Upstream, free_port, openai,
-    request,
+    BodyEnd, DataDirectory, Gateway, PATIENCE, RawConnection, Redis, Script, Setup, Upstream,
+    free_port, openai, request,
 };
 use serde_json::{Value, json};
 use std::{
@@ -70,12 +70,12 @@ async fn busy(setup: Setup) -> Gateway {
 }
 
 /// Lets every task panic twice at its start, and checks that each runs again within a second.
-async fn check_tasks(setup: impl Fn(&Data) -> Setup, expected: &[&str]) {
-    let known = names(&busy(setup(&Data::new())).await).await;
+async fn check_tasks(setup: impl Fn(&DataDirectory) -> Setup, expected: &[&str]) {
+    let known = names(&busy(setup(&DataDirectory::new())).await).await;
     for name in expected {
         assert!(known.iter().any(|it| it == name), "{name} is not among {known:?}");
     }
-    let (data, mut restarted) = (Data::new(), JoinSet::new());
+    let (data, mut restarted) = (DataDirectory::new(), JoinSet::new());
     for name in &known {
         arm_in(data.path(), name, 2);
         restarted.spawn(restart_time(data.path().to_owned(), name.clone()));
@@ -107,7 +107,7 @@ async fn panics(gateway: &Gateway) -> String {
 #[tokio::test]
 async fn every_task_of_an_embedded_gateway_is_restarted() {
     let upstream = Upstream::start().await;
-    let setup = |data: &Data| {
+    let setup = |data: &DataDirectory| {
         let setup = Setup::before(&upstream).keeping(data);
         let operators = format!("127.0.0.1:{}", free_port());
         setup
@@ -141,7 +141,7 @@ async fn every_task_of_an_embedded_gateway_is_restarted() {
 #[tokio::test]
 async fn every_task_of_a_gateway_with_redis_is_restarted() {
     let (redis, upstream) = (Redis::start().await, Upstream::start().await);
-    let setup = |data: &Data| Setup::before(&upstream).keeping(data).sharing(&redis);
+    let setup = |data: &DataDirectory| Setup::before(&upstream).keeping(data).sharing(&redis);
     check_tasks(setup, &["redis_connection", "usage_ledger", "virtual_keys"]).await;
 }
 
@@ -186,15 +186,15 @@ async fn panic_in_a_request_fails_that_request_alone() {
     stream.block().await.unwrap();
     arm(&gateway, "request");
     let failed = gateway.ask("fake/echo", Value::Null).await;
-    assert_eq!(failed.told(), "500 internal_error");
+    assert_eq!(failed.status_and_code(), "500 internal_error");
     assert!(!failed.header("x-request-id").is_empty());
     while stream.block().await.is_some() {}
-    assert_eq!(stream.ending(), Ending::Proper);
+    assert_eq!(stream.ending(), BodyEnd::Proper);
     check_alive(&gateway).await;
 }
 
 /// A gateway, an upstream that has begun to answer, and a caller that reads the stream.
-async fn streaming() -> (Gateway, Upstream, Raw) {
+async fn streaming() -> (Gateway, Upstream, RawConnection) {
     let upstream = Upstream::start().await;
     let gateway = Setup::before(&upstream).start().await;
     let begun = Script::streaming().event(&openai::opening()).event(&openai::says("a"));
@@ -223,7 +223,7 @@ async fn panic_in_a_model_stream_ends_it_with_an_error() {
     while let Some(block) = stream.block().await {
         text += &block;
     }
-    assert_eq!(stream.ending(), Ending::Proper);
+    assert_eq!(stream.ending(), BodyEnd::Proper);
     assert!(text.contains("internal_error") && !text.contains("[DONE]"), "{text}");
     check_booked(&gateway, "panicked").await;
     check_alive(&gateway).await;
@@ -236,7 +236,7 @@ async fn panic_in_a_reply_body_cuts_that_reply_alone() {
     while !stream.block().await.unwrap().contains("\"a\"") {}
     arm(&gateway, "reply_body");
     while stream.block().await.is_some() {}
-    assert_eq!(stream.ending(), Ending::Cut);
+    assert_eq!(stream.ending(), BodyEnd::Cut);
     check_booked(&gateway, "panicked").await;
     check_alive(&gateway).await;
 }
@@ -249,7 +249,7 @@ async fn panic_before_a_whole_response_is_booked() {
     let mut raw = gateway.asking("lab/m", json!({})).await;
     upstream.arrived(1).await;
     arm(&gateway, "model_stream");
-    assert_eq!(raw.reply().await.told(), "500 internal_error");
+    assert_eq!(raw.reply().await.status_and_code(), "500 internal_error");
     check_booked(&gateway, "panicked").await;
     check_alive(&gateway).await;
 }
@@ -266,7 +266,7 @@ async fn followers_of_a_shared_response_that_panicked_get_an_error() {
     }
     arm(&gateway, "shared_response");
     for caller in &mut callers {
-        assert_eq!(caller.reply().await.told(), "500 internal_error");
+        assert_eq!(caller.reply().await.status_and_code(), "500 internal_error");
     }
     assert_eq!(upstream.exchanges().len(), 1, "they share one response");
     let again = gateway.ask("lab/m", json!({ "temperature": 0 })).await;

@@ -1,7 +1,8 @@
 //! Large responses that are not streamed: passed on while they arrive, and booked to the token.
 
 use gateway_tests::{
-    Data, Ended, Ending, Gateway, Head, Raw, Script, Setup, Upstream, openai, request,
+    BodyEnd, DataDirectory, ExchangeEnd, Gateway, MessageHead, RawConnection, Script, Setup,
+    Upstream, openai, request,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -48,7 +49,7 @@ fn chunked(body: &str) -> Script {
 }
 
 /// A request of the client for a response of `model`, and nothing read yet.
-async fn asking(gateway: &Gateway, model: &str, headers: &[(&str, &str)]) -> Raw {
+async fn asking(gateway: &Gateway, model: &str, headers: &[(&str, &str)]) -> RawConnection {
     let headers = [&[("x-api-key", "sk-a")], headers].concat();
     let mut caller = gateway.connect().await;
     let (path, body) = if model.starts_with("claude") {
@@ -64,12 +65,12 @@ async fn asking(gateway: &Gateway, model: &str, headers: &[(&str, &str)]) -> Raw
 
 /// A response as its caller gets it.
 struct Received {
-    head: Head,
+    head: MessageHead,
     body: Vec<u8>,
-    ending: Ending,
+    ending: BodyEnd,
 }
 
-async fn received(mut caller: Raw) -> Received {
+async fn received(mut caller: RawConnection) -> Received {
     let mut stream = caller.begin().await;
     let body = stream.bytes(usize::MAX).await;
     Received { head: stream.head.clone(), body, ending: stream.ending() }
@@ -99,7 +100,7 @@ async fn large_response_passes_on_before_it_is_whole() {
         let mut came = stream.bytes(MIB / 2).await;
         assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
         came.extend(stream.bytes(usize::MAX).await);
-        assert_eq!(stream.ending(), Ending::Proper);
+        assert_eq!(stream.ending(), BodyEnd::Proper);
         let length = stream.head.header("content-length");
         // What is normalized has a length only in the end.
         assert_eq!(length, (model == MODELS[0]).then(|| body.len().to_string()).as_deref());
@@ -118,7 +119,7 @@ async fn large_response_of_unknown_length_passes_on() {
     upstream.next(chunked(&body));
     let came = received(asking(&gateway, MODELS[0], &[]).await).await;
     assert_eq!(came.head.header("transfer-encoding"), Some("chunked"));
-    assert_eq!(came.ending, Ending::Proper);
+    assert_eq!(came.ending, BodyEnd::Proper);
     assert!(came.body == body.as_bytes(), "{} of {} bytes", came.body.len(), body.len());
     let row = booked(&gateway, "ok").await;
     assert_eq!((&row["input_tokens"], &row["output_tokens"]), (&json!(5), &json!(7)), "{row}");
@@ -174,7 +175,7 @@ async fn passing_response_equals_collected_response() {
             }
             let [one, other] = came.try_into().unwrap_or_else(|_| panic!("two responses"));
             let name = format!("{model} {number}");
-            assert_eq!((one.ending, other.ending), (Ending::Proper, Ending::Proper), "{name}");
+            assert_eq!((one.ending, other.ending), (BodyEnd::Proper, BodyEnd::Proper), "{name}");
             assert_eq!(one.head.word(1), other.head.word(1), "{name}");
             if one.body != other.body {
                 let at = one.body.iter().zip(&other.body).position(|(a, b)| a != b);
@@ -186,7 +187,7 @@ async fn passing_response_equals_collected_response() {
             }
         }
     }
-    gateway_tests::tell(&format!("passed on: {passed:?}"));
+    gateway_tests::print_measurement(&format!("passed on: {passed:?}"));
     assert!(passed.len() >= 18, "{passed:?}");
     for gateway in [&passing, &collecting] {
         let usage = request("GET", "/v1/usage", &[("x-api-key", "sk-a")], b"");
@@ -204,7 +205,7 @@ async fn check_broken(script: Script, length: usize, outcome: &str) {
         upstream.next(script.clone());
         let came = received(asking(&gateway, model, &[]).await).await;
         assert_eq!(came.head.word(1), "200");
-        assert_ne!(came.ending, Ending::Proper, "it looks complete");
+        assert_ne!(came.ending, BodyEnd::Proper, "it looks complete");
         assert!(!came.body.is_empty() && came.body.len() < length, "{} bytes", came.body.len());
         let row = booked(&gateway, outcome).await;
         assert!(row["input_tokens"].as_u64().unwrap() > 0, "{row}");
@@ -244,7 +245,7 @@ async fn unread_large_response_leaves_its_rest_with_the_upstream() {
     let held = upstream.exchanges()[0].sent;
     assert!(held < 8 * MIB, "{held} bytes were taken from the upstream");
     drop(caller);
-    assert!(matches!(upstream.ended().await, Ended::Left(_)));
+    assert!(matches!(upstream.ended().await, ExchangeEnd::Left(_)));
     let row = booked(&gateway, "client_cancelled").await;
     assert!(row["input_tokens"].as_u64().unwrap() > 0, "{row}");
 }
@@ -253,7 +254,7 @@ async fn unread_large_response_leaves_its_rest_with_the_upstream() {
 #[tokio::test]
 async fn response_that_is_needed_whole_is_collected() {
     let upstream = Upstream::start().await;
-    let data = Data::new();
+    let data = DataDirectory::new();
     let setup = setup(&upstream).keeping(&data).write("cache", "enabled", "true");
     let gateway = setup.start().await;
     let body = large(2 * MIB);

@@ -1,6 +1,6 @@
 //! A new configuration for a gateway that is at work.
 
-use gateway_tests::{Gateway, PATIENCE, Raw, Setup, Upstream, openai, request};
+use gateway_tests::{Gateway, PATIENCE, RawConnection, Setup, Upstream, openai, request};
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
@@ -36,7 +36,7 @@ async fn until(gateway: &Gateway, result: &str, number: usize) {
 async fn reloaded_configuration_takes_effect_and_is_reported() {
     let setup = Setup::new();
     let gateway = setup.clone().start().await;
-    assert_eq!(gateway.ask("best", Value::Null).await.told(), "404 model_not_found");
+    assert_eq!(gateway.ask("best", Value::Null).await.status_and_code(), "404 model_not_found");
     let new = setup.set("aliases", "best", "fake/echo").set("log", "level", "info");
     let new = new.set("providers.lab", "base_url", "http://127.0.0.1:1/v1");
     new.clone().set("providers.lab", "api_key", "sk-canary").overwrite(&gateway);
@@ -98,7 +98,7 @@ async fn running_request_keeps_its_configuration() {
     // The provider is gone from the new configuration.
     Setup::new().overwrite(&gateway);
     reload(&gateway, "applied", 1).await;
-    assert_eq!(gateway.ask("lab/m", Value::Null).await.told(), "404 model_not_found");
+    assert_eq!(gateway.ask("lab/m", Value::Null).await.status_and_code(), "404 model_not_found");
     while let Some(block) = stream.block().await {
         said.push_str(&block);
     }
@@ -125,7 +125,7 @@ async fn load(
     stop: Arc<AtomicBool>,
     (asked, failed): (Arc<AtomicUsize>, Arc<AtomicUsize>),
 ) {
-    let mut raw = Raw::connect(address).await;
+    let mut raw = RawConnection::connect(address).await;
     let bodies = [json!({}), json!({ "stream": true })].map(|ask| openai::ask("best", ask));
     let mut turn = 0;
     while !stop.load(Relaxed) {
@@ -135,11 +135,11 @@ async fn load(
         let reply = raw.try_reply().await;
         let closes = reply.as_ref().is_none_or(|it| it.header("connection") == "close");
         let well = reply
-            .is_some_and(|it| it.status() == 200 && it.ending == gateway_tests::Ending::Proper);
+            .is_some_and(|it| it.status() == 200 && it.ending == gateway_tests::BodyEnd::Proper);
         asked.fetch_add(1, Relaxed);
         failed.fetch_add(usize::from(!well), Relaxed);
         if closes {
-            raw = Raw::connect(address).await;
+            raw = RawConnection::connect(address).await;
         }
     }
 }
@@ -211,7 +211,7 @@ async fn lowered_limit_applies_immediately() {
     limits("120", "2").overwrite(&gateway);
     reload(&gateway, "applied", 1).await;
     let refused = ask().await;
-    assert_eq!(refused.told(), "429 rate_limit_exceeded");
+    assert_eq!(refused.status_and_code(), "429 rate_limit_exceeded");
     assert_eq!(refused.header("x-ratelimit-limit-requests"), "120");
     assert_eq!(refused.header("retry-after"), "1");
     let deadline = Instant::now() + PATIENCE;

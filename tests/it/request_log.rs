@@ -77,9 +77,9 @@ async fn answered_request_is_found_by_its_id() {
     }
     assert!(entry["prepared_ms"].is_u64() && entry["duration_ms"].is_u64(), "{entry}");
     let foreign = get(&gateway, "sk-theirs", &path).await;
-    assert_eq!(foreign.told(), "404 request_not_found");
+    assert_eq!(foreign.status_and_code(), "404 request_not_found");
     let missing = get(&gateway, "sk-ours", "/v1/requests/no-such-request").await;
-    assert_eq!(missing.told(), "404 request_not_found");
+    assert_eq!(missing.status_and_code(), "404 request_not_found");
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn every_refusal_is_logged_with_client_model_and_limit() {
     ];
     for (key, model, told, client, limit) in &cases {
         let reply = chat(gateway, key, model, json!({ "max_tokens": 5 })).await;
-        assert_eq!(reply.told(), *told);
+        assert_eq!(reply.status_and_code(), *told);
         let path = format!("/admin/requests/{}", reply.header("x-request-id"));
         let (status, entry) = bench.ask("GET", &path, Value::Null).await;
         assert_eq!(status, 200, "{told}: {entry}");
@@ -278,7 +278,10 @@ async fn request_log_that_is_off_keeps_nothing() {
     let upstream = Upstream::start().await;
     let gateway = setup(&upstream).write("request_log", "enabled", "false").start().await;
     chat(&gateway, "sk-ours", "m", json!({})).await;
-    assert_eq!(get(&gateway, "sk-ours", "/v1/requests").await.told(), "404 request_log_off");
+    assert_eq!(
+        get(&gateway, "sk-ours", "/v1/requests").await.status_and_code(),
+        "404 request_log_off"
+    );
     let metric = "llm_gateway_store_operation_duration_seconds_count";
     let count = gateway.metric(metric, "request_log").await;
     assert!(count.abs() < f64::EPSILON, "{count}");

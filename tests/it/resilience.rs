@@ -18,7 +18,8 @@ async fn check(scripts: &[Script], stream: bool, told: &str, calls: usize) -> Re
         upstream.next(script.clone());
     }
     let reply = gateway.ask("lab/m", json!({ "stream": stream })).await;
-    let seen = if reply.status() == 200 && stream { reply.said() } else { reply.told() };
+    let seen =
+        if reply.status() == 200 && stream { reply.event_text() } else { reply.status_and_code() };
     assert_eq!((seen.as_str(), upstream.exchanges().len()), (told, calls), "{scripts:?}");
     assert_eq!(gateway.outcomes(1).await.len(), 1);
     reply
@@ -98,13 +99,16 @@ async fn ambiguous_failure_is_retried_when_enabled() {
         let gateway = setup.write("resilience", "retry_ambiguous", "true").start().await;
         upstream.next(broken.clone());
         let reply = gateway.ask("lab/m", json!({})).await;
-        assert_eq!((reply.told().as_str(), reply.header("x-gateway-attempts")), ("200", "2"));
+        assert_eq!(
+            (reply.status_and_code().as_str(), reply.header("x-gateway-attempts")),
+            ("200", "2")
+        );
         // The connection of the first request is used again: when it breaks, the request is sent once
         // more on a fresh one, as part of the same attempt.
         for _ in 0..4 {
             upstream.next(broken.clone());
         }
-        assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "502 upstream_reset");
+        assert_eq!(gateway.ask("lab/m", json!({})).await.status_and_code(), "502 upstream_reset");
         assert_eq!(upstream.exchanges().len(), 2 + 4, "no more often than anything else");
         let (upstream, gateway) = start().await;
         let vectors = r#"{"data":[{"index":0,"embedding":[1.0]}],"usage":{"prompt_tokens":1}}"#;
@@ -112,7 +116,7 @@ async fn ambiguous_failure_is_retried_when_enabled() {
         upstream.next(Script::json(200, vectors));
         let body = br#"{"model":"lab/m","input":"Hello"}"#;
         let reply = gateway.send(request("POST", "/v1/embeddings", &[], body)).await;
-        assert_eq!((reply.told().as_str(), upstream.exchanges().len()), ("200", 2));
+        assert_eq!((reply.status_and_code().as_str(), upstream.exchanges().len()), ("200", 2));
     }
 }
 
@@ -150,7 +154,7 @@ async fn empty_upstream_response_is_a_failure() {
         upstream.always(script);
         let mut told = Vec::new();
         for _ in 0..6 {
-            told.push(gateway.ask("lab/m", Value::Null).await.told());
+            told.push(gateway.ask("lab/m", Value::Null).await.status_and_code());
         }
         assert!(told[..5].iter().all(|it| it.starts_with("502 ")), "{told:?}");
         assert_eq!((told[5].as_str(), upstream.exchanges().len()), ("503 circuit_open", 5));
@@ -163,7 +167,7 @@ async fn failing_provider_opens_circuit_breaker() {
     upstream.always(refusal(500));
     let mut told = Vec::new();
     for _ in 0..8 {
-        told.push(gateway.ask("lab/m", Value::Null).await.told());
+        told.push(gateway.ask("lab/m", Value::Null).await.status_and_code());
     }
     assert!(told.last().is_some_and(|it| it == "503 circuit_open"), "{told:?}");
     let calls = upstream.exchanges().len();
@@ -175,7 +179,7 @@ async fn failing_provider_opens_circuit_breaker() {
     assert_eq!(upstream.exchanges().len(), calls);
     // The other models of the provider are none the worse.
     upstream.always(Script::json(200, openai::whole("Hi")));
-    assert_eq!(gateway.ask("lab/other", Value::Null).await.told(), "200");
+    assert_eq!(gateway.ask("lab/other", Value::Null).await.status_and_code(), "200");
 }
 
 /// A single refusal of the only credential may be a fault of the provider's: the model stays. Only
@@ -187,17 +191,17 @@ async fn single_refusal_of_only_credential_keeps_model_available() {
     let gateway = setup.write("resilience", "retry_max_attempts", "1").start().await;
     let refused = || Script::json(401, openai::error("x", "invalid_api_key", "no"));
     upstream.next(refused());
-    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "502 upstream_auth");
-    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "200");
+    assert_eq!(gateway.ask("lab/m", json!({})).await.status_and_code(), "502 upstream_auth");
+    assert_eq!(gateway.ask("lab/m", json!({})).await.status_and_code(), "200");
     for _ in 0..2 {
         upstream.next(refused());
-        assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "502 upstream_auth");
+        assert_eq!(gateway.ask("lab/m", json!({})).await.status_and_code(), "502 upstream_auth");
     }
     let before = upstream.exchanges().len();
-    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "502 upstream_auth");
+    assert_eq!(gateway.ask("lab/m", json!({})).await.status_and_code(), "502 upstream_auth");
     assert_eq!(upstream.exchanges().len(), before, "it is cooling down");
     tokio::time::sleep(std::time::Duration::from_millis(1300)).await;
-    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "200");
+    assert_eq!(gateway.ask("lab/m", json!({})).await.status_and_code(), "200");
 }
 
 /// `retryable` in the body and `x-should-retry` say the same, whatever the status means to an SDK.
@@ -226,6 +230,6 @@ async fn missing_head_of_whole_response_times_out_when_limited() {
     let setup = Setup::before(&upstream).timeout("first_byte_whole", "300ms");
     let gateway = setup.start().await;
     let began = tokio::time::Instant::now();
-    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "504 upstream_timeout");
+    assert_eq!(gateway.ask("lab/m", json!({})).await.status_and_code(), "504 upstream_timeout");
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
 }

@@ -1,6 +1,8 @@
 //! Stored responses: continued, replayed, and run in the background.
 
-use gateway_tests::{Ended, Gateway, Raw, Reply, Script, Setup, Upstream, openai, request};
+use gateway_tests::{
+    ExchangeEnd, Gateway, RawConnection, Reply, Script, Setup, Upstream, openai, request,
+};
 use serde_json::{Value, json};
 
 const JSON: [(&str, &str); 1] = [("Content-Type", "application/json")];
@@ -67,7 +69,7 @@ async fn check(gateway: &Gateway, model: &str) {
     assert_eq!(act(gateway, "DELETE", id(&first)).await.status(), 200);
     assert_eq!(get(gateway, id(&first)).await.status(), 404);
     let refused = gateway.send(asks(model, &next)).await;
-    assert_eq!(refused.told(), "400 previous_response_not_found");
+    assert_eq!(refused.status_and_code(), "400 previous_response_not_found");
 }
 
 #[tokio::test]
@@ -115,7 +117,7 @@ fn stalling() -> Script {
 }
 
 /// A caller that asks with these members and reads until the answer is named and has begun.
-async fn begin(gateway: &Gateway, besides: Value) -> (Raw, String) {
+async fn begin(gateway: &Gateway, besides: Value) -> (RawConnection, String) {
     let mut raw = gateway.connect().await;
     raw.send(asks("lab/m", &besides)).await;
     let mut stream = raw.begin().await;
@@ -132,7 +134,7 @@ async fn disconnected_caller_resumes_stream() {
     let (raw, name) = begin(&gateway, json!({ "stream": true })).await;
     assert_eq!(get(&gateway, &name).await.json()["status"], "in_progress");
     drop(raw);
-    assert!(matches!(upstream.ended().await, Ended::Left(_)));
+    assert!(matches!(upstream.ended().await, ExchangeEnd::Left(_)));
     // At once: what is being kept is waited for.
     let next = json!({ "input": "go on", "previous_response_id": name });
     create(&gateway, "lab/m", next).await;
@@ -166,7 +168,7 @@ async fn background_response_can_be_rejoined() {
     let told = get(&gateway, &format!("{name}?stream=true")).await;
     let last = told.text().trim_end().split("\n\n").last().unwrap();
     assert_eq!(text_of(&object(last)), "Hello.");
-    assert_eq!(upstream.ended().await, Ended::Played);
+    assert_eq!(upstream.ended().await, ExchangeEnd::Played);
 }
 
 #[tokio::test]
@@ -178,7 +180,7 @@ async fn cancelled_background_response_cancels_upstream() {
     let cancelled = act(&gateway, "POST", &format!("{name}/cancel")).await.json();
     assert_eq!(cancelled["status"], "cancelled");
     assert_eq!(text_of(&cancelled), "Hel");
-    assert!(matches!(upstream.ended().await, Ended::Left(_)));
+    assert!(matches!(upstream.ended().await, ExchangeEnd::Left(_)));
     assert_eq!(get(&gateway, &name).await.json(), cancelled);
 }
 

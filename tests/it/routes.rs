@@ -1,6 +1,6 @@
 //! Names that several models answer for, and providers with several keys.
 
-use gateway_tests::{Ended, Gateway, Reply, Script, Setup, Upstream, openai};
+use gateway_tests::{ExchangeEnd, Gateway, Reply, Script, Setup, Upstream, openai};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::Instant};
@@ -53,7 +53,7 @@ fn begun() -> Script {
 }
 
 fn reply_text(reply: &Reply, stream: bool) -> String {
-    if reply.status() == 200 && stream { reply.said() } else { reply.told() }
+    if reply.status() == 200 && stream { reply.event_text() } else { reply.status_and_code() }
 }
 
 /// Checks the caller's view while the first target always follows `script`, and the calls of each.
@@ -119,7 +119,7 @@ async fn timeout_falls_back() {
             (reply_text(&reply, stream).as_str(), bench.calls()),
             (FINE[usize::from(stream)], (1, 1))
         );
-        assert!(matches!(bench.one.ended().await, Ended::Left(_)), "it is hung up on");
+        assert!(matches!(bench.one.ended().await, ExchangeEnd::Left(_)), "it is hung up on");
     }
 }
 
@@ -133,7 +133,7 @@ async fn stream_broken_before_output_falls_back() {
             bench.one.next(script.clone());
         }
         let reply = bench.ask(json!({ "stream": true })).await;
-        assert_eq!(reply.said(), "Hello.[stop][DONE]");
+        assert_eq!(reply.event_text(), "Hello.[stop][DONE]");
         assert_eq!(reply.header("x-gateway-attempts"), attempts, "the head tells the truth");
     }
 }
@@ -144,7 +144,7 @@ async fn stream_broken_after_output_does_not_fall_back() {
     let bench = Bench::start(|setup| setup).await;
     bench.one.next(script);
     let reply = bench.ask(json!({ "stream": true })).await;
-    assert_eq!((reply.said().as_str(), bench.calls()), ("a<upstream_cut>", (1, 0)));
+    assert_eq!((reply.event_text().as_str(), bench.calls()), ("a<upstream_cut>", (1, 0)));
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn unlisted_failure_does_not_fall_back() {
     let bench = Bench::start(|setup| setup.write("[routes]", "on", r#"["429"]"#)).await;
     bench.one.always(refusal(503));
     let reply = bench.ask(Value::Null).await;
-    assert_eq!((reply.told().as_str(), bench.calls().1), ("503 upstream_overloaded", 0));
+    assert_eq!((reply.status_and_code().as_str(), bench.calls().1), ("503 upstream_overloaded", 0));
     assert_eq!(reply.header("x-upstream-status"), "503");
 }
 
@@ -163,7 +163,7 @@ async fn exhausted_fallback_reports_all_attempts() {
     bench.one.always(refusal(500));
     bench.two.always(refusal(502));
     let reply = bench.ask(Value::Null).await;
-    assert_eq!((reply.told().as_str(), bench.calls()), ("502 upstream_error", (3, 1)));
+    assert_eq!((reply.status_and_code().as_str(), bench.calls()), ("502 upstream_error", (3, 1)));
     assert_eq!(reply.header("x-should-retry"), "false");
     assert_eq!(reply.header("x-gateway-fallback-from"), "one/m");
     assert_eq!(reply.header("x-upstream-status"), "502");
@@ -190,7 +190,7 @@ async fn route_can_disable_retries_and_breakers() {
     let bench = Bench::start(off).await;
     bench.one.always(refusal(500));
     for number in 1..=8 {
-        assert_eq!(bench.ask(Value::Null).await.told(), "200");
+        assert_eq!(bench.ask(Value::Null).await.status_and_code(), "200");
         assert_eq!(bench.calls(), (number, number));
     }
 }
@@ -205,8 +205,8 @@ async fn route_without_healthy_target_fails_immediately() {
         let began = Instant::now();
         let reply = bench.ask(Value::Null).await;
         let took = began.elapsed();
-        told.push((reply.told(), took));
-        if reply.told() == "503 no_healthy_upstream" {
+        told.push((reply.status_and_code(), took));
+        if reply.status_and_code() == "503 no_healthy_upstream" {
             assert!(reply.header("retry-after").parse::<u64>().is_ok_and(|wait| wait <= 6));
             assert_eq!(reply.header("x-should-retry"), "false");
         }
@@ -232,13 +232,16 @@ async fn fallback_respects_allowed_models() {
     };
     let bench = Bench::start(keys(r#"["one/*"]"#)).await;
     bench.one.always(refusal(500));
-    assert_eq!(ask(&bench).await.told(), "500 upstream_error".replace("500", "502"));
+    assert_eq!(ask(&bench).await.status_and_code(), "500 upstream_error".replace("500", "502"));
     assert_eq!(bench.calls().1, 0, "what the caller may not use is not asked for it");
     let bench = Bench::start(keys(r#"["two/m"]"#)).await;
-    assert_eq!((ask(&bench).await.told().as_str(), bench.calls()), ("200", (0, 1)));
+    assert_eq!((ask(&bench).await.status_and_code().as_str(), bench.calls()), ("200", (0, 1)));
     let bench = Bench::start(keys(r#"["best"]"#)).await;
     let refused = ask(&bench).await;
-    assert_eq!((refused.told().as_str(), bench.calls()), ("403 model_not_allowed", (0, 0)));
+    assert_eq!(
+        (refused.status_and_code().as_str(), bench.calls()),
+        ("403 model_not_allowed", (0, 0))
+    );
 }
 
 #[tokio::test]
@@ -253,10 +256,10 @@ async fn incompatible_route_target_is_skipped() {
     };
     let bench = Bench::start(models).await;
     let tools = json!([{ "type": "function", "function": { "name": "t", "parameters": {} } }]);
-    assert_eq!(bench.ask(json!({ "tools": tools })).await.told(), "200");
+    assert_eq!(bench.ask(json!({ "tools": tools })).await.status_and_code(), "200");
     assert_eq!(bench.calls(), (0, 1));
     let long = json!([{ "role": "user", "content": "long ".repeat(2000) }]);
-    assert_eq!(bench.ask(json!({ "messages": long })).await.told(), "200");
+    assert_eq!(bench.ask(json!({ "messages": long })).await.status_and_code(), "200");
     assert_eq!(bench.calls(), (0, 2));
     let outcomes = bench.gateway.outcomes(2).await;
     let passed: Vec<_> = outcomes.iter().map(|it| it["passed_by"].as_str()).collect();
@@ -275,7 +278,7 @@ async fn image_request_skips_text_only_model() {
     let picture =
         json!({ "type": "image_url", "image_url": { "url": "data:image/png;base64,iVBORw0K" } });
     let messages = json!([{ "role": "user", "content": [picture] }]);
-    assert_eq!(bench.ask(json!({ "messages": messages })).await.told(), "200");
+    assert_eq!(bench.ask(json!({ "messages": messages })).await.status_and_code(), "200");
     assert_eq!(bench.calls(), (0, 1));
     assert_eq!(bench.gateway.outcomes(1).await[0]["passed_by"], "one/m:no_vision");
 }
@@ -287,7 +290,7 @@ async fn weighted_route_distributes_requests() {
     let targets = r#"[{ model = "one/m", weight = 3 }, { model = "two/m", weight = 1 }]"#;
     let gateway = route(setup, targets).start().await;
     for _ in 0..100 {
-        assert_eq!(gateway.ask("best", Value::Null).await.told(), "200");
+        assert_eq!(gateway.ask("best", Value::Null).await.status_and_code(), "200");
     }
     let first = one.exchanges().len();
     assert_eq!(first + two.exchanges().len(), 100);
@@ -300,7 +303,7 @@ async fn model_fallbacks_start_with_the_model() {
     let setup = Setup::tenacious().provider("one", &one.url()).provider("two", &two.url());
     let gateway = setup.write("fallbacks", "\"one/m\"", r#"["two/m"]"#).start().await;
     one.always(refusal(401));
-    assert_eq!(gateway.ask("one/m", Value::Null).await.told(), "200");
+    assert_eq!(gateway.ask("one/m", Value::Null).await.status_and_code(), "200");
     assert_eq!((one.exchanges().len(), two.exchanges().len()), (1, 1));
     let listed = gateway.get("/v1/models").await;
     assert!(listed.text().contains("\"one/m\""), "{}", listed.text());
@@ -317,7 +320,7 @@ async fn with_keys(scripts: &[Script], requests: usize) -> (Vec<String>, Vec<Str
     }
     let mut told = Vec::new();
     for _ in 0..requests {
-        told.push(gateway.ask("lab/m", Value::Null).await.told());
+        told.push(gateway.ask("lab/m", Value::Null).await.status_and_code());
     }
     let key = |it: &gateway_tests::Exchange| {
         it.head.header("authorization").unwrap_or_default().replace("Bearer sk-", "")
@@ -365,7 +368,7 @@ async fn refused_credential_is_an_upstream_error() {
         upstream.always(Script::json(status, openai::error("x", "x", "bad key sk-secret")));
         for _ in 0..5 {
             let reply = gateway.ask("lab/m", Value::Null).await;
-            assert_eq!(reply.told(), "502 upstream_auth");
+            assert_eq!(reply.status_and_code(), "502 upstream_auth");
             assert!(!reply.text().contains("secret"));
         }
         // One refusal may be an accident; two in a row of the only credential are not.
@@ -385,8 +388,8 @@ async fn caller_errors_do_not_disable_credentials() {
         [(Script::json(403, flagged), "400 content_filter"), (page, "502 upstream_auth")]
     {
         upstream.next(script);
-        assert_eq!(gateway.ask("lab/m", Value::Null).await.told(), told);
-        assert_eq!(gateway.ask("lab/m", Value::Null).await.told(), "200");
+        assert_eq!(gateway.ask("lab/m", Value::Null).await.status_and_code(), told);
+        assert_eq!(gateway.ask("lab/m", Value::Null).await.status_and_code(), "200");
     }
 }
 
@@ -398,7 +401,7 @@ async fn unreachable_host_is_probed_rarely() {
     let mut told = Vec::new();
     for number in 0..12 {
         // Each another model: it is their host that is away.
-        told.push(gateway.ask(&format!("lab/m{number}"), Value::Null).await.told());
+        told.push(gateway.ask(&format!("lab/m{number}"), Value::Null).await.status_and_code());
     }
     let opened = told.iter().filter(|it| *it == "503 circuit_open").count();
     assert_eq!(opened, 7, "{told:?}");

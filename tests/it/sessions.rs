@@ -1,6 +1,8 @@
 //! Stored conversations.
 
-use gateway_tests::{Ended, Gateway, PATIENCE, Reply, Script, Setup, Upstream, openai, request};
+use gateway_tests::{
+    ExchangeEnd, Gateway, PATIENCE, Reply, Script, Setup, Upstream, openai, request,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{self, Instant};
@@ -69,7 +71,7 @@ async fn session_can_be_created_and_deleted() {
         gateway.get(&path).await,
         call(&gateway, &format!("DELETE {path}"), &[], &Value::Null).await,
     ] {
-        assert_eq!(gone.told(), "404 session_not_found");
+        assert_eq!(gone.status_and_code(), "404 session_not_found");
         assert!(gone.json()["detail"].as_str().unwrap().starts_with("Session not found: "));
     }
 }
@@ -84,13 +86,13 @@ async fn invalid_session_request_is_rejected() {
         json!({ "context": { "tier_filter": "all" } }),
     ] {
         let refused = call(&gateway, "POST /v1/sessions", &[], &wish).await;
-        assert_eq!(refused.told(), "422 unprocessable", "{wish}");
+        assert_eq!(refused.status_and_code(), "422 unprocessable", "{wish}");
         assert!(refused.json()["detail"].is_string());
     }
-    assert_eq!(gateway.get("/v1/sessions?limit=0").await.told(), "422 unprocessable");
+    assert_eq!(gateway.get("/v1/sessions?limit=0").await.status_and_code(), "422 unprocessable");
     let unknown = say(&gateway, "0123456789012345678901", "x").await;
-    assert_eq!(unknown.told(), "404 session_not_found");
-    assert_eq!(say(&gateway, "../x", "x").await.told(), "404 session_not_found");
+    assert_eq!(unknown.status_and_code(), "404 session_not_found");
+    assert_eq!(say(&gateway, "../x", "x").await.status_and_code(), "404 session_not_found");
 }
 
 #[tokio::test]
@@ -106,11 +108,11 @@ async fn session_of_another_program_is_not_taken_for_ours() {
     for header in ["x-session-id", "x-gateway-session"] {
         let headers = [(header, "0123456789012345678901")];
         let reply = call(&gateway, "POST /v1/chat/completions", &headers, &body).await;
-        assert_eq!(reply.told(), "404 session_not_found", "{header}");
+        assert_eq!(reply.status_and_code(), "404 session_not_found", "{header}");
     }
     let headers = [("x-gateway-session", "main")];
     let reply = call(&gateway, "POST /v1/chat/completions", &headers, &body).await;
-    assert_eq!(reply.told(), "404 session_not_found");
+    assert_eq!(reply.status_and_code(), "404 session_not_found");
     let id = create(&gateway).await;
     let headers = [("x-gateway-session", &*id), ("x-session-id", "ses_4c0f1f0eaffeOPkDZ3hJb1mJ8D")];
     let reply = call(&gateway, "POST /v1/chat/completions", &headers, &body).await;
@@ -124,7 +126,7 @@ async fn cursor_beyond_all_messages_is_refused() {
     let path = format!("/v1/sessions/{}/messages", create(&gateway).await);
     for after in ["18446744073709551614", "18446744073709551615", "4294967296", "-1", "x"] {
         let refused = gateway.get(&format!("{path}?after={after}")).await;
-        assert_eq!(refused.told(), "422 unprocessable", "{after}");
+        assert_eq!(refused.status_and_code(), "422 unprocessable", "{after}");
     }
     let empty = gateway.get(&format!("{path}?after=4294967295")).await;
     assert_eq!((empty.status(), &empty.json()["data"]), (200, &json!([])));
@@ -138,7 +140,7 @@ async fn context_patch_requires_current_version() {
     let changed = call(&gateway, &line, &[("If-Match", "\"0\"")], &wish(json!(1))).await;
     assert_eq!((changed.status(), &changed.json()["context"]), (200, &json!({ "mine": 1 })));
     let late = call(&gateway, &line, &[("If-Match", "\"0\"")], &wish(json!(2))).await;
-    assert_eq!(late.told(), "409 version_conflict");
+    assert_eq!(late.status_and_code(), "409 version_conflict");
     let removed = call(&gateway, &line, &[], &wish(Value::Null)).await;
     assert_eq!(removed.json()["context"], json!({}));
 }
@@ -221,12 +223,12 @@ async fn concurrent_session_turn_is_rejected() {
     );
     let mut first = gateway.asking("lab/m", json!({ "session_id": id, "stream": true })).await;
     upstream.arrived(1).await;
-    assert_eq!(say(&gateway, &id, "x").await.told(), "409 session_busy");
+    assert_eq!(say(&gateway, &id, "x").await.status_and_code(), "409 session_busy");
     let headers = [("x-session-id", &*id), ("x-session-conflict", "wait")];
     let body = json!({ "model": "lab/m", "messages": [{ "role": "user", "content": "second" }] });
     let second = call(&gateway, "POST /v1/chat/completions", &headers, &body).await;
     assert_eq!(second.status(), 200);
-    assert_eq!(first.reply().await.said(), "a[stop][DONE]");
+    assert_eq!(first.reply().await.event_text(), "a[stop][DONE]");
     assert_eq!(stored_messages(&gateway, &id).await, "Hello|a|second|Hello.");
 }
 
@@ -248,7 +250,7 @@ async fn session_deleted_during_turn_stays_deleted() {
     // The answer was paid for: it is delivered, and says that it is not remembered.
     let comment = ": x-gateway-not-stored: session;reason=session_not_found";
     assert!(rest.contains(comment) && rest.contains("[DONE]"), "{rest}");
-    assert_eq!(gateway.get(&path).await.told(), "404 session_not_found");
+    assert_eq!(gateway.get(&path).await.status_and_code(), "404 session_not_found");
 }
 
 #[tokio::test]
@@ -260,7 +262,7 @@ async fn full_session_is_rejected_before_upstream_call() {
     let large = json!([{ "role": "user", "content": "x".repeat(4 << 20) }]);
     for messages in [json!(many), large] {
         let body = json!({ "session_id": id, "messages": messages });
-        assert_eq!(gateway.ask("lab/m", body).await.told(), "413 session_full");
+        assert_eq!(gateway.ask("lab/m", body).await.status_and_code(), "413 session_full");
     }
     assert!(upstream.exchanges().is_empty());
     let session = gateway.get(&format!("/v1/sessions/{id}")).await.json();
@@ -276,7 +278,7 @@ async fn partial_turn_is_stored_after_disconnect() {
     let mut raw = gateway.asking("lab/m", json!({ "session_id": id, "stream": true })).await;
     assert!(raw.begin().await.block().await.unwrap().contains("begun"));
     drop(raw);
-    assert!(matches!(upstream.ended().await, Ended::Left(_)));
+    assert!(matches!(upstream.ended().await, ExchangeEnd::Left(_)));
     let deadline = Instant::now() + PATIENCE;
     while stored_messages(&gateway, &id).await != "~Hello|~begun" {
         assert!(Instant::now() < deadline, "{}", stored_messages(&gateway, &id).await);
@@ -331,7 +333,7 @@ async fn session_is_invisible_to_other_tenants() {
     for method in ["GET", "DELETE"] {
         let line = format!("{method} {path}");
         let told = call(&gateway, &line, &[("Authorization", &theirs)], &Value::Null).await;
-        assert_eq!(told.told(), "404 session_not_found");
+        assert_eq!(told.status_and_code(), "404 session_not_found");
     }
     let line = format!("GET {path}");
     assert_eq!(

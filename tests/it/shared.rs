@@ -133,7 +133,7 @@ async fn shared_budget_overspend_is_bounded_by_estimates() {
             for _ in 0..8 {
                 raw.send(asking("costly", json!({ "max_tokens": 4 }))).await;
                 let reply = raw.reply().await;
-                seen.push((reply.told(), reply.header("x-gateway-cost-usd").to_owned()));
+                seen.push((reply.status_and_code(), reply.header("x-gateway-cost-usd").to_owned()));
             }
             seen
         });
@@ -169,15 +169,15 @@ async fn slots_of_killed_gateway_are_free_within_thirty_seconds() {
         held.push(raw);
     }
     let refused = "429 too_many_requests_at_once";
-    assert_eq!(other.send(asking("fake/echo", json!({}))).await.told(), refused);
+    assert_eq!(other.send(asking("fake/echo", json!({}))).await.status_and_code(), refused);
     // Slots of a replica that lives stay taken, beyond the time after which it would count as dead.
     time::sleep(Duration::from_secs(17)).await;
-    assert_eq!(other.send(asking("fake/echo", json!({}))).await.told(), refused);
+    assert_eq!(other.send(asking("fake/echo", json!({}))).await.status_and_code(), refused);
     doomed.kill();
     let killed = Instant::now();
-    assert_eq!(other.send(asking("fake/echo", json!({}))).await.told(), refused);
+    assert_eq!(other.send(asking("fake/echo", json!({}))).await.status_and_code(), refused);
     loop {
-        let told = other.send(asking("fake/echo", json!({}))).await.told();
+        let told = other.send(asking("fake/echo", json!({}))).await.status_and_code();
         if told == "200" {
             break;
         }

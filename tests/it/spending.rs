@@ -4,8 +4,8 @@
 //! each fifty; the default is a few.
 
 use gateway_tests::{
-    Ended, Exchange, Gateway, Raw, Redis, Script, Setup, Upstream, openai, platform::Platform,
-    request,
+    Exchange, ExchangeEnd, Gateway, RawConnection, Redis, Script, Setup, Upstream, openai,
+    platform::PlatformStub, request,
 };
 use serde_json::{Value, json};
 use std::{
@@ -95,7 +95,7 @@ impl Asked {
         if self.plan == Plan::Refused {
             return 0;
         }
-        let is_whole = exchange.ended == Some(Ended::Played)
+        let is_whole = exchange.ended == Some(ExchangeEnd::Played)
             && matches!(self.plan, Plan::Answered | Plan::Tool | Plan::Slow);
         let output = if is_whole {
             OUTPUT
@@ -189,7 +189,7 @@ fn body(number: u64) -> String {
 /// those. Whatever becomes of it, the next one follows.
 async fn ask(address: SocketAddr, number: u64) {
     let mut raw = loop {
-        if let Some(raw) = Raw::try_connect(address).await {
+        if let Some(raw) = RawConnection::try_connect(address).await {
             break raw;
         }
         time::sleep(Duration::from_millis(10)).await;
@@ -235,7 +235,7 @@ async fn run(setup: Setup, upstream: &Upstream, number: u64) -> Gateway {
 
 async fn check(setup: impl FnOnce(Setup) -> Setup, store: &str) {
     let number = gateway_tests::number("GATEWAY_TEST_SPENDING").unwrap_or(100);
-    let (upstream, platform) = (Upstream::start().await, Platform::start().await);
+    let (upstream, platform) = (Upstream::start().await, PlatformStub::start().await);
     upstream.numbered(script);
     let model = Setup::before(&upstream)
         .set("[models]", "id", "m")
@@ -267,7 +267,7 @@ async fn check(setup: impl FnOnce(Setup) -> Setup, store: &str) {
     let booked = count("total_tokens");
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let ratio = booked as f64 / served as f64;
-    gateway_tests::tell(&format!(
+    gateway_tests::print_measurement(&format!(
         "{store}: {number} requests, {} kills, {} upstream calls, {} admitted, {} rows, \
          served {served} tokens, booked {booked}: {ratio:.4}",
         number / PER_KILL,

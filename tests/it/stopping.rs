@@ -1,6 +1,6 @@
 //! Graceful shutdown.
 
-use gateway_tests::{Data, Ending, Gateway, Script, Setup, Upstream, openai, request};
+use gateway_tests::{BodyEnd, DataDirectory, Gateway, Script, Setup, Upstream, openai, request};
 use serde_json::{Value, json};
 
 fn begun() -> Script {
@@ -16,7 +16,7 @@ async fn idle_gateway_stops_immediately() {
     gateway.terminate();
     assert!(gateway.stopped().await.success());
     idle.closed().await;
-    assert_eq!(idle.gone(), Some(Ending::Cut));
+    assert_eq!(idle.gone(), Some(BodyEnd::Cut));
 }
 
 /// Stops a gateway during an open stream of its upstream.
@@ -33,7 +33,7 @@ async fn check(script: Script, drain: &str, said: &str, outcome: &str) {
     while let Some(block) = stream.block().await {
         text = format!("{text}\n\n{block}");
     }
-    assert_eq!(stream.ending(), Ending::Proper);
+    assert_eq!(stream.ending(), BodyEnd::Proper);
     let told: Vec<_> = text.split("\n\n").filter(|it| !it.contains("role")).collect();
     let told = told.join(" ");
     assert!(told.contains(said), "{told}");
@@ -57,7 +57,7 @@ async fn long_stream_ends_with_shutdown_error() {
 /// Stops a gateway during a background response with this script of its upstream; returns what is
 /// stored of the response.
 async fn check_background(script: Script, drain: &str) -> Value {
-    let (upstream, data) = (Upstream::start().await, Data::new());
+    let (upstream, data) = (Upstream::start().await, DataDirectory::new());
     let setup = Setup::before(&upstream).keeping(&data).set("server", "drain_timeout", drain);
     let mut gateway = setup.start().await;
     upstream.next(script);

@@ -1,6 +1,6 @@
 //! The state that one tenant may keep, over each store.
 
-use gateway_tests::{Data, Gateway, Redis, Reply, Setup, request};
+use gateway_tests::{DataDirectory, Gateway, Redis, Reply, Setup, request};
 use serde_json::{Value, json};
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -37,7 +37,7 @@ async fn check_sessions(setup: Setup) {
     let first = create("sk-a").await;
     assert_eq!((first.status(), create("sk-a").await.status()), (201, 201));
     let refused = create("sk-a").await;
-    assert_eq!(refused.told(), "507 storage_quota_exceeded");
+    assert_eq!(refused.status_and_code(), "507 storage_quota_exceeded");
     assert_eq!(refused.header("x-should-retry"), "false");
     let label = "storage_quota_exceeded";
     let counted = gateway.metric("llm_gateway_store_errors_total", label).await;
@@ -104,7 +104,7 @@ async fn tenant_quota_bounds_memory_store() {
 
 #[tokio::test]
 async fn tenant_quota_bounds_embedded_store() {
-    let data = [Data::new(), Data::new(), Data::new()];
+    let data = [DataDirectory::new(), DataDirectory::new(), DataDirectory::new()];
     check_sessions(two_tenants().keeping(&data[0])).await;
     check_bytes(two_tenants().keeping(&data[1])).await;
     check_replays(two_tenants().keeping(&data[2])).await;
@@ -126,7 +126,7 @@ async fn tenant_quota_bounds_redis_store() {
 /// What a tenant keeps is counted in the store: a restart forgets nothing of it.
 #[tokio::test]
 async fn tenant_quota_survives_restart() {
-    let data = Data::new();
+    let data = DataDirectory::new();
     let setup = two_tenants().keeping(&data).write("store", "tenant_sessions", "1");
     let gateway = setup.start().await;
     assert_eq!(send(&gateway, "sk-a", "POST /v1/sessions", json!({})).await.status(), 201);
@@ -136,7 +136,7 @@ async fn tenant_quota_survives_restart() {
 
 #[tokio::test]
 async fn data_file_is_private() {
-    let data = Data::new();
+    let data = DataDirectory::new();
     let directory = data.path().join("new");
     let setup = Setup::new().keeping(&data);
     let gateway = setup.data_in(&directory).start().await;

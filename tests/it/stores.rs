@@ -1,6 +1,6 @@
 //! A Redis in trouble, as callers of the gateway see it: sessions are refused, all else goes on.
 
-use gateway_tests::{Gateway, Raw, Redis, Reply, Setup, Upstream, openai, request};
+use gateway_tests::{Gateway, RawConnection, Redis, Reply, Setup, Upstream, openai, request};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::{
@@ -48,7 +48,7 @@ async fn chats(gateway: &Gateway, number: usize) -> Duration {
         let chat = chat.clone();
         callers.spawn(async move {
             let mut took = Vec::new();
-            let mut raw = Raw::connect(address).await;
+            let mut raw = RawConnection::connect(address).await;
             for _ in 0..number / 4 {
                 let began = Instant::now();
                 raw.send(&chat).await;
@@ -86,7 +86,7 @@ async fn frozen_redis_does_not_affect_stateless_requests() {
     redis.signal("STOP");
     for _ in 0..5 {
         let refused = gateway.get(&format!("/v1/sessions/{id}")).await;
-        assert_eq!(refused.told(), "503 store_unavailable");
+        assert_eq!(refused.status_and_code(), "503 store_unavailable");
         assert_eq!(refused.header("retry-after"), "2");
     }
     let (mut worst, mut refusals) = (Duration::ZERO, 0);
@@ -94,7 +94,7 @@ async fn frozen_redis_does_not_affect_stateless_requests() {
         worst = worst.max(chats(&gateway, 400).await);
         for _ in 0..20 {
             let began = Instant::now();
-            assert_eq!(create(&gateway).await.told(), "503 store_unavailable");
+            assert_eq!(create(&gateway).await.status_and_code(), "503 store_unavailable");
             assert!(began.elapsed() < Duration::from_millis(200), "nobody waits for it any more");
             refusals += 1;
         }
@@ -109,7 +109,7 @@ async fn frozen_redis_does_not_affect_stateless_requests() {
     assert!(worst < before + Duration::from_millis(150), "{summary}");
     assert!(told.len() <= 3, "{refusals} refusals: {summary}");
     assert!(told.iter().filter(|it| **it == "Redis is unavailable").count() == 1, "{summary}");
-    gateway_tests::tell(&summary);
+    gateway_tests::print_measurement(&summary);
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn each_redis_failure_has_its_error_and_recovers() {
         redis.ask(trouble).await;
         for _ in 0..7 {
             let refused = create(&gateway).await;
-            assert_eq!(refused.told(), told, "{trouble}");
+            assert_eq!(refused.status_and_code(), told, "{trouble}");
             assert!(!refused.header("retry-after").is_empty(), "{trouble}");
             assert_eq!(gateway.ask("lab/m", json!({})).await.status(), 200, "{trouble}");
         }
@@ -158,9 +158,9 @@ async fn corrupt_session_does_not_affect_others() {
     redis.ask(&format!("SET gw:s:{{anonymous/{kind}}}:m nonsense")).await;
     redis.ask(&format!("HSET gw:s:{{anonymous/{schema}}}:m v 99")).await;
     for broken in [&kind, &schema] {
-        let told = gateway.get(&format!("/v1/sessions/{broken}")).await.told();
+        let told = gateway.get(&format!("/v1/sessions/{broken}")).await.status_and_code();
         assert_eq!(told, "500 session_corrupt");
-        let said = gateway.ask("lab/m", json!({ "session_id": broken })).await.told();
+        let said = gateway.ask("lab/m", json!({ "session_id": broken })).await.status_and_code();
         assert_eq!(said, "500 session_corrupt");
     }
     assert_eq!(gateway.get(&format!("/v1/sessions/{fine}")).await.status(), 200);
@@ -173,7 +173,7 @@ async fn late_redis_is_used() {
     let (mut redis, upstream) = (Redis::start().await, Upstream::start().await);
     redis.kill();
     let gateway = setup(&redis, &upstream).start().await;
-    assert_eq!(create(&gateway).await.told(), "503 store_unavailable");
+    assert_eq!(create(&gateway).await.status_and_code(), "503 store_unavailable");
     assert_eq!(gateway.ask("lab/m", json!({})).await.status(), 200);
     redis.revive().await;
     recovered(&gateway).await;

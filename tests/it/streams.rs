@@ -23,7 +23,7 @@ async fn check(upstream: &Upstream, gateway: &Gateway, script: Script, said: &st
     for model in BOTH {
         upstream.next(script.clone());
         let reply = gateway.ask(model, json!({ "stream": true })).await;
-        assert_eq!(reply.said(), said, "{model}: {}", reply.text());
+        assert_eq!(reply.event_text(), said, "{model}: {}", reply.text());
     }
 }
 
@@ -60,7 +60,7 @@ async fn stream_has_total_deadline() {
     for model in BOTH {
         upstream.next(endless.clone());
         let reply = gateway.ask(model, json!({ "stream": true })).await;
-        assert!(reply.said().ends_with(".<upstream_stalled>"), "{}", reply.said());
+        assert!(reply.event_text().ends_with(".<upstream_stalled>"), "{}", reply.event_text());
     }
 }
 
@@ -77,7 +77,7 @@ async fn upstream_error_event_ends_stream() {
     }
     upstream.next(begun().event("{\"choices\":[{\"delta\"").end());
     let reply = gateway.ask("lab/m", json!({ "stream": true })).await;
-    assert_eq!(reply.said(), "a<upstream_invalid_response>");
+    assert_eq!(reply.event_text(), "a<upstream_invalid_response>");
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn usage_after_finish_is_awaited_briefly() {
     upstream.next(begun().event(&openai::stops()).stall());
     let began = Instant::now();
     let reply = gateway.ask("openai/m", json!({ "stream": true })).await;
-    assert_eq!(reply.said(), "a[stop][DONE]");
+    assert_eq!(reply.event_text(), "a[stop][DONE]");
     assert!(began.elapsed() < Duration::from_secs(8));
 }
 
@@ -112,7 +112,7 @@ async fn event_size_is_limited() {
         (0..20).fold(begun().chunk("data: \""), |script, _| script.chunk("x".repeat(1 << 20)));
     upstream.next(endless.stall());
     let reply = gateway.ask("lab/m", json!({ "stream": true })).await;
-    assert_eq!(reply.said(), "a<upstream_invalid_response>");
+    assert_eq!(reply.event_text(), "a<upstream_invalid_response>");
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn text_with_sse_markers_is_preserved() {
     for model in BOTH {
         upstream.next(Script::events(&events));
         let reply = gateway.ask(model, json!({ "stream": true })).await;
-        assert_eq!(reply.said(), format!("{text}[stop][DONE]"), "{model}");
+        assert_eq!(reply.event_text(), format!("{text}[stop][DONE]"), "{model}");
         assert!(!reply.text().contains('\r'));
     }
 }
@@ -143,7 +143,7 @@ async fn response_head_waits_for_first_output() {
         let late = Script::streaming().event(&openai::opening()).wait(50).event(&error).end();
         upstream.next(late);
         let reply = gateway.ask(model, json!({ "stream": true })).await;
-        assert_eq!(reply.told(), "502 upstream_error", "{model}");
+        assert_eq!(reply.status_and_code(), "502 upstream_error", "{model}");
     }
 }
 
@@ -201,6 +201,9 @@ async fn chunks_are_forwarded_immediately() {
 #[tokio::test]
 async fn broken_upstream_stream_fails_whole_response() {
     let (_upstream, gateway) = start(|it| it).await;
-    assert_eq!(gateway.ask("fake/cut-3", Value::Null).await.told(), "502 upstream_cut");
-    assert_eq!(gateway.ask("fake/truncate-3", Value::Null).await.told(), "502 upstream_truncated");
+    assert_eq!(gateway.ask("fake/cut-3", Value::Null).await.status_and_code(), "502 upstream_cut");
+    assert_eq!(
+        gateway.ask("fake/truncate-3", Value::Null).await.status_and_code(),
+        "502 upstream_truncated"
+    );
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 /// `METHOD path`, with these headers: status, code and `Allow`.
 async fn check(gateway: &Gateway, line: &str, headers: &[(&str, &str)], expected: &str) {
     let reply = ask(gateway, line, headers).await;
-    let told = format!("{} {}", reply.told(), reply.header("allow"));
+    let told = format!("{} {}", reply.status_and_code(), reply.header("allow"));
     assert_eq!(told.trim_end(), expected, "{line}");
     assert!(!reply.header("x-request-id").is_empty(), "{line}");
 }
@@ -223,7 +223,7 @@ async fn cors_allows_only_configured_origins_in_production() {
     assert_eq!(admitted.header("access-control-allow-origin"), ORIGIN.1);
     for other in ["https://app.example.evil", "http://app.example", "null"] {
         let reply = ask(&gateway, "GET /health", &[("Origin", other)]).await;
-        assert_eq!(reply.told(), "403 origin_not_allowed");
+        assert_eq!(reply.status_and_code(), "403 origin_not_allowed");
         assert!(reply.head.header("access-control-allow-origin").is_none(), "{other}");
     }
 }
@@ -232,7 +232,9 @@ async fn cors_allows_only_configured_origins_in_production() {
 async fn fake_provider_is_disabled_in_production() {
     let gateway = Setup::new().set("server", "environment", "production").start().await;
     let reply = gateway.ask("fake/echo", Value::Null).await;
-    assert!(["404 model_not_found", "503 provider_not_configured"].contains(&&*reply.told()));
+    assert!(
+        ["404 model_not_found", "503 provider_not_configured"].contains(&&*reply.status_and_code())
+    );
 }
 
 #[tokio::test]

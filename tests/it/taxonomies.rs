@@ -1,20 +1,20 @@
 //! Taxonomies that users name in messages: recognized by the table, remembered, reported.
 
 use gateway_tests::{
-    Dialect, Gateway, Reply, Setup, Speech, Upstream, platform::Platform, request,
+    Dialect, Gateway, Reply, ScriptedAnswer, Setup, Upstream, platform::PlatformStub, request,
 };
 use serde_json::{Value, json};
 
 /// A gateway that knows three taxonomies, before an upstream and the platform.
 struct TaxonomyBench {
     upstream: Upstream,
-    platform: Platform,
+    platform: PlatformStub,
     gateway: Gateway,
     dialect: Dialect,
 }
 
 impl TaxonomyBench {
-    async fn start(dialect: Dialect, platform: Platform) -> Self {
+    async fn start(dialect: Dialect, platform: PlatformStub) -> Self {
         let upstream = Upstream::start().await;
         let setup = Setup::before(&upstream)
             .speaking("lab", dialect)
@@ -29,8 +29,8 @@ impl TaxonomyBench {
     /// The model searches once, then answers.
     fn script_search(&self) {
         let search = ("search_corpus", json!({ "query": "keys" }));
-        self.upstream.next(self.dialect.says(&Speech::calls(&[search]), false));
-        self.upstream.next(self.dialect.says(&Speech::text(&["Done."]), false));
+        self.upstream.next(self.dialect.says(&ScriptedAnswer::calls(&[search]), false));
+        self.upstream.next(self.dialect.says(&ScriptedAnswer::text(&["Done."]), false));
     }
 
     async fn post(&self, path: &str, body: &Value) -> Reply {
@@ -63,7 +63,7 @@ fn message(role: &str, text: &str) -> Value {
 
 #[tokio::test]
 async fn known_taxonomies_are_recognized_by_name_alias_and_id() {
-    let bench = TaxonomyBench::start(Dialect::Chat, Platform::newer().await).await;
+    let bench = TaxonomyBench::start(Dialect::Chat, PlatformStub::newer().await).await;
     for (text, expected) in [
         ("find keys, use the AI-ML_taxonomy", "AI-ML_taxonomy"),
         ("find keys with the ai ml taxonomy", "AI-ML_taxonomy"),
@@ -80,7 +80,7 @@ async fn known_taxonomies_are_recognized_by_name_alias_and_id() {
 
 #[tokio::test]
 async fn negation_and_prose_select_no_taxonomy() {
-    let bench = TaxonomyBench::start(Dialect::Chat, Platform::newer().await).await;
+    let bench = TaxonomyBench::start(Dialect::Chat, PlatformStub::newer().await).await;
     for text in [
         "don't use the Security taxonomy",
         "find keys without using the Security taxonomy",
@@ -96,7 +96,7 @@ async fn negation_and_prose_select_no_taxonomy() {
 
 #[tokio::test]
 async fn taxonomy_is_remembered_over_resent_history() {
-    let bench = TaxonomyBench::start(Dialect::Chat, Platform::newer().await).await;
+    let bench = TaxonomyBench::start(Dialect::Chat, PlatformStub::newer().await).await;
     let mut messages = vec![
         message("user", "use the Security taxonomy"),
         message("assistant", "switch to Cloud"),
@@ -111,7 +111,7 @@ async fn taxonomy_is_remembered_over_resent_history() {
 #[tokio::test]
 async fn taxonomy_is_remembered_over_previous_responses() {
     for dialect in [Dialect::Chat, Dialect::Responses] {
-        let bench = TaxonomyBench::start(dialect, Platform::newer().await).await;
+        let bench = TaxonomyBench::start(dialect, PlatformStub::newer().await).await;
         let mut previous = Value::Null;
         for text in ["use the Security taxonomy", "what are keys?", "and locks?"] {
             bench.script_search();
@@ -130,7 +130,7 @@ async fn taxonomy_is_remembered_over_previous_responses() {
 
 #[tokio::test]
 async fn taxonomy_is_reported_without_tools() {
-    let bench = TaxonomyBench::start(Dialect::Chat, Platform::newer().await).await;
+    let bench = TaxonomyBench::start(Dialect::Chat, PlatformStub::newer().await).await;
     let body = json!({ "model": "lab/m", "messages": [message("user", "switch to Security")] });
     let body = body.to_string();
     let headers = [("Content-Type", "application/json")];
@@ -142,7 +142,7 @@ async fn taxonomy_is_reported_without_tools() {
 
 #[tokio::test]
 async fn session_context_may_name_a_taxonomy_by_alias() {
-    let bench = TaxonomyBench::start(Dialect::Chat, Platform::newer().await).await;
+    let bench = TaxonomyBench::start(Dialect::Chat, PlatformStub::newer().await).await;
     let created =
         bench.post("/v1/sessions", &json!({ "context": { "taxonomy": "infosec" } })).await;
     let id = created.json()["id"].clone();
@@ -155,7 +155,7 @@ async fn session_context_may_name_a_taxonomy_by_alias() {
 
 #[tokio::test]
 async fn service_that_refuses_taxonomies_is_not_asked_twice_each_time() {
-    let bench = TaxonomyBench::start(Dialect::Chat, Platform::start().await).await;
+    let bench = TaxonomyBench::start(Dialect::Chat, PlatformStub::start().await).await;
     for _ in 0..3 {
         let (reported, searched) = bench.ask(&[message("user", "switch to Security")]).await;
         assert_eq!((reported.as_str(), searched), ("security-2024", Value::Null));

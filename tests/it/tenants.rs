@@ -3,7 +3,7 @@
 //! How often they try can be said in `GATEWAY_TEST_TRIES`: a release is tested a hundred thousand
 //! times, a change two thousand times.
 
-use gateway_tests::{Gateway, Raw, Reply, Script, Setup, Upstream, openai, request};
+use gateway_tests::{Gateway, RawConnection, Reply, Script, Setup, Upstream, openai, request};
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
@@ -35,7 +35,7 @@ struct World {
 /// The actions of one tenant: a connection and a random generator.
 struct Hands {
     world: Arc<World>,
-    raw: Raw,
+    raw: RawConnection,
     dice: u64,
     own: usize,
 }
@@ -136,7 +136,7 @@ impl Hands {
             "messages": [{ "role": "user", "content": key }] });
         let reply =
             self.call("POST /v1/chat/completions", &[("idempotency-key", &key)], &body).await;
-        assert!([200, 409].contains(&reply.status()), "{}", reply.told());
+        assert!([200, 409].contains(&reply.status()), "{}", reply.status_and_code());
         let is_again = reply.header("idempotent-replayed") == "true";
         self.world.again.fetch_add(usize::from(is_again), Relaxed);
     }
@@ -185,7 +185,7 @@ impl Hands {
         };
         let reply = self.call(&line, &[], &body).await;
         let is_hidden = [404, 405].contains(&reply.status());
-        assert!(is_hidden, "{line}: {} {}", reply.told(), reply.text());
+        assert!(is_hidden, "{line}: {} {}", reply.status_and_code(), reply.text());
     }
 
     async fn reach_for_a_response(&mut self) {
@@ -263,7 +263,7 @@ async fn tenant_data_is_isolated() {
     working.join_all().await;
     let owners = world.answers.lock().unwrap().len();
     let (again, foreign) = (world.again.load(Relaxed), world.foreign.load(Relaxed));
-    gateway_tests::tell(&format!(
+    gateway_tests::print_measurement(&format!(
         "{tries} tries, {owners} answers, {again} of them again, {foreign} reaches for another's"
     ));
     assert!(again > 20 && foreign > 20, "{again} again, {foreign} foreign: nothing was shown");

@@ -1,14 +1,16 @@
 //! The testkit itself: what is believed of it elsewhere.
 
-use gateway_tests::{Ended, Ending, Raw, Reply, Script, Upstream, openai, request};
+use gateway_tests::{
+    BodyEnd, ExchangeEnd, RawConnection, Reply, Script, Upstream, openai, request,
+};
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
 
-async fn connect(upstream: &Upstream) -> Raw {
-    Raw::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, upstream.port()))).await
+async fn connect(upstream: &Upstream) -> RawConnection {
+    RawConnection::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, upstream.port()))).await
 }
 
-async fn ask(upstream: &Upstream, stream: bool) -> Raw {
+async fn ask(upstream: &Upstream, stream: bool) -> RawConnection {
     let mut raw = connect(upstream).await;
     let body = openai::ask("m", json!({ "stream": stream }));
     raw.send(request("POST", "/v1/chat/completions", &[("X-A", "1")], body.as_bytes())).await;
@@ -16,13 +18,13 @@ async fn ask(upstream: &Upstream, stream: bool) -> Raw {
 }
 
 /// Checks the caller's view of `script`; `None` for no reply.
-async fn check(script: Script, said: &str, ending: Option<Ending>) {
+async fn check(script: Script, said: &str, ending: Option<BodyEnd>) {
     let upstream = Upstream::start().await;
     upstream.next(script);
     let reply: Option<Reply> = ask(&upstream, true).await.try_reply().await;
     assert_eq!(reply.as_ref().map(|it| it.ending), ending);
-    assert_eq!(reply.map(|it| it.said()).unwrap_or_default(), said);
-    assert_eq!(upstream.ended().await, Ended::Played);
+    assert_eq!(reply.map(|it| it.event_text()).unwrap_or_default(), said);
+    assert_eq!(upstream.ended().await, ExchangeEnd::Played);
 }
 
 #[tokio::test]
@@ -31,7 +33,7 @@ async fn scripted_upstream_has_openai_shape() {
     let mut raw = ask(&upstream, false).await;
     assert_eq!(raw.reply().await.json()["choices"][0]["message"]["content"], "Hello.");
     raw.send(request("POST", "/x", &[], br#"{"stream":true}"#)).await;
-    assert_eq!(raw.reply().await.said(), "Hello.[stop][DONE]");
+    assert_eq!(raw.reply().await.event_text(), "Hello.[stop][DONE]");
     let seen = upstream.exchanges();
     assert_eq!(seen[0].head.line, "POST /v1/chat/completions HTTP/1.1");
     assert_eq!(seen[0].head.header("x-a"), Some("1"));
@@ -43,9 +45,9 @@ async fn scripted_upstream_has_openai_shape() {
 #[tokio::test]
 async fn script_can_close_connection() {
     let begun = || Script::streaming().event(&openai::says("a"));
-    check(begun().close(), "a~", Some(Ending::Cut)).await;
-    check(begun().bytes("zz\r\n\r\n"), "a~", Some(Ending::Broken)).await;
-    check(begun().wait(20).reset(), "a~", Some(Ending::Reset)).await;
+    check(begun().close(), "a~", Some(BodyEnd::Cut)).await;
+    check(begun().bytes("zz\r\n\r\n"), "a~", Some(BodyEnd::Broken)).await;
+    check(begun().wait(20).reset(), "a~", Some(BodyEnd::Reset)).await;
     check(Script::new().close(), "", None).await;
     check(Script::new().bytes("HTTP/1.1 200 OK\r\nConte").close(), "", None).await;
 }
@@ -53,7 +55,7 @@ async fn script_can_close_connection() {
 #[tokio::test]
 async fn script_can_drip_bytes() {
     let whole = Script::events(openai::streamed(&["a", "b"])).dripping();
-    check(whole, "ab[stop][DONE]", Some(Ending::Proper)).await;
+    check(whole, "ab[stop][DONE]", Some(BodyEnd::Proper)).await;
 }
 
 #[tokio::test]
@@ -79,6 +81,6 @@ async fn scripted_upstream_detects_disconnect() {
         } else {
             drop(raw);
         }
-        assert!(matches!(upstream.ended().await, Ended::Left(_)));
+        assert!(matches!(upstream.ended().await, ExchangeEnd::Left(_)));
     }
 }

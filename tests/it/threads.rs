@@ -1,7 +1,7 @@
 //! Threads of the Messages API: held by the gateway, over every upstream.
 
 use gateway_tests::{
-    Data, Dialect, Gateway, Redis, Reply, Script, Setup, Speech, Upstream, request,
+    DataDirectory, Dialect, Gateway, Redis, Reply, Script, ScriptedAnswer, Setup, Upstream, request,
 };
 use serde_json::{Value, json};
 
@@ -95,9 +95,9 @@ async fn thread_is_created_and_continued_over_every_upstream() {
     for dialect in Dialect::ALL {
         for stream in [false, true] {
             let (upstream, gateway) = start(dialect).await;
-            let call = Speech {
+            let call = ScriptedAnswer {
                 text: vec!["Let me see."],
-                ..Speech::calls(&[("look", json!({ "at": 1 }))])
+                ..ScriptedAnswer::calls(&[("look", json!({ "at": 1 }))])
             };
             upstream.next(dialect.says(&call, stream));
             let first = send(&gateway, "any", &create("first question", stream)).await;
@@ -111,9 +111,9 @@ async fn thread_is_created_and_continued_over_every_upstream() {
             let result = json!([{ "role": "user", "content": [
                 { "type": "tool_result", "tool_use_id": called, "content": "12 degrees" },
             ] }]);
-            upstream.next(dialect.says(&Speech::text(&["It is ", "cold."]), stream));
+            upstream.next(dialect.says(&ScriptedAnswer::text(&["It is ", "cold."]), stream));
             let second = send(&gateway, "any", &next(&id(&first), &result, stream)).await;
-            upstream.next(dialect.says(&Speech::text(&["Bye."]), stream));
+            upstream.next(dialect.says(&ScriptedAnswer::text(&["Bye."]), stream));
             let third =
                 send(&gateway, "any", &next(&id(&second), &says("last words"), stream)).await;
             assert_eq!(third.status(), 200, "{}", third.text());
@@ -143,10 +143,10 @@ fn called_tool(reply: &Reply, stream: bool) -> String {
 async fn anthropic_gets_the_conversation_as_its_client_would_send_it() {
     for stream in [false, true] {
         let (upstream, gateway) = start(Dialect::Messages).await;
-        let speech = Speech { thought: "Hm.", ..Speech::text(&["Hi", "."]) };
+        let speech = ScriptedAnswer { thought: "Hm.", ..ScriptedAnswer::text(&["Hi", "."]) };
         upstream.next(Dialect::Messages.says(&speech, stream));
         let first = send(&gateway, "any", &create("a", stream)).await;
-        upstream.next(Dialect::Messages.says(&Speech::text(&["ok"]), stream));
+        upstream.next(Dialect::Messages.says(&ScriptedAnswer::text(&["ok"]), stream));
         let mut body = next(&id(&first), &says("b"), stream);
         body["invented_2027"] = json!([1.0, 1e2]);
         assert_eq!(send(&gateway, "any", &body).await.status(), 200);
@@ -181,7 +181,7 @@ async fn unfinished_turn_is_resumed_without_messages() {
     upstream.next(Script::json(200, paused.to_string()));
     let first = send(&gateway, "any", &create("a", false)).await;
     assert_eq!(id(&first), "msg_paused");
-    upstream.next(Dialect::Messages.says(&Speech::text(&["ok"]), false));
+    upstream.next(Dialect::Messages.says(&ScriptedAnswer::text(&["ok"]), false));
     let resumed = send(&gateway, "any", &next("msg_paused", &json!([]), false)).await;
     assert_eq!(resumed.status(), 200, "{}", resumed.text());
     let sent = upstream.last().json();
@@ -263,7 +263,8 @@ async fn turn_that_cannot_be_stored_is_delivered_and_declared() {
         let setup = setup(&upstream, Dialect::Messages).env("LLM_GATEWAY_STORE", "redis");
         let gateway = setup.env("LLM_GATEWAY_REDIS_URL", &redis.url()).start().await;
         let slow = Script::new().wait(1500);
-        upstream.next(slow.then_all(Dialect::Messages.says(&Speech::text(&["ok"]), stream)));
+        upstream
+            .next(slow.then_all(Dialect::Messages.says(&ScriptedAnswer::text(&["ok"]), stream)));
         let body = create("a", stream);
         let asking = send(&gateway, "any", &body);
         let stopping = async {
@@ -287,9 +288,9 @@ async fn turn_that_cannot_be_stored_is_delivered_and_declared() {
 #[tokio::test]
 async fn turn_that_fails_leaves_its_thread_as_it_was() {
     let (upstream, gateway) = start(Dialect::Messages).await;
-    upstream.next(Dialect::Messages.says(&Speech::text(&["ok"]), false));
+    upstream.next(Dialect::Messages.says(&ScriptedAnswer::text(&["ok"]), false));
     let first = id(&send(&gateway, "any", &create("a", false)).await);
-    upstream.next(Dialect::Messages.breaks_off(&Speech::text(&["lost ", "words"])));
+    upstream.next(Dialect::Messages.breaks_off(&ScriptedAnswer::text(&["lost ", "words"])));
     let cut = send(&gateway, "any", &next(&first, &says("b"), true)).await;
     assert_eq!(events(&cut).last().unwrap()["type"], "error", "{}", cut.text());
     upstream.next(Script::json(
@@ -297,7 +298,7 @@ async fn turn_that_fails_leaves_its_thread_as_it_was() {
         r#"{"type":"error","error":{"type":"invalid_request_error","message":"no"}}"#,
     ));
     assert_eq!(send(&gateway, "any", &next(&first, &says("b"), false)).await.status(), 400);
-    upstream.next(Dialect::Messages.says(&Speech::text(&["ok"]), true));
+    upstream.next(Dialect::Messages.says(&ScriptedAnswer::text(&["ok"]), true));
     assert_eq!(send(&gateway, "any", &next(&first, &says("c"), true)).await.status(), 200);
     let sent = upstream.last();
     assert!(!sent.text().contains("lost words"), "{}", sent.text());
@@ -324,9 +325,9 @@ async fn last_turn_can_be_repeated_and_earlier_ones_are_gone() {
 
 #[tokio::test]
 async fn thread_survives_a_restart() {
-    let (upstream, data) = (Upstream::start().await, Data::new());
+    let (upstream, data) = (Upstream::start().await, DataDirectory::new());
     let gateway = setup(&upstream, Dialect::Gemini).keeping(&data).start().await;
-    upstream.always(Dialect::Gemini.says(&Speech::text(&["ok"]), false));
+    upstream.always(Dialect::Gemini.says(&ScriptedAnswer::text(&["ok"]), false));
     let first = id(&send(&gateway, "any", &create("before the restart", false)).await);
     let gateway = gateway.restart().await;
     assert_eq!(send(&gateway, "any", &next(&first, &says("b"), false)).await.status(), 200);
@@ -336,7 +337,7 @@ async fn thread_survives_a_restart() {
 #[tokio::test]
 async fn tokens_of_a_turn_are_those_of_the_whole_conversation() {
     let (upstream, gateway) = start(Dialect::Messages).await;
-    upstream.next(Dialect::Messages.says(&Speech::text(&["ok"]), false));
+    upstream.next(Dialect::Messages.says(&ScriptedAnswer::text(&["ok"]), false));
     let first = id(&send(&gateway, "any", &create("counted too", false)).await);
     upstream.next(Script::json(200, r#"{"input_tokens":5}"#));
     let body = next(&first, &says("b"), false).to_string();

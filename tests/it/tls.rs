@@ -1,7 +1,7 @@
 //! TLS of the gateway's own listener, and upstreams whose authority is configured.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use gateway_tests::{Data, Gateway, Setup, openai, request};
+use gateway_tests::{DataDirectory, Gateway, Setup, openai, request};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName},
@@ -26,7 +26,7 @@ fn pem(kind: &str, der: &[u8]) -> String {
 }
 
 /// The files of a certificate in a directory.
-fn write(data: &Data, certificate: &[u8]) -> [String; 3] {
+fn write(data: &DataDirectory, certificate: &[u8]) -> [String; 3] {
     let path = |name: &str| data.path().join(name).to_str().unwrap().to_owned();
     let [cert, key, authority] = ["cert.pem", "key.pem", "ca.pem"].map(path);
     fs::write(&cert, pem("CERTIFICATE", certificate)).unwrap();
@@ -68,7 +68,7 @@ struct Secured {
 }
 
 /// The testkit's gateway asks over plain HTTP; the one with TLS is an upstream of it.
-async fn secured(data: &Data, certificate: &[u8]) -> Secured {
+async fn secured(data: &DataDirectory, certificate: &[u8]) -> Secured {
     let [cert, key, _] = write(data, certificate);
     let port = gateway_tests::free_port();
     let setup = Setup::new().set("tls", "cert_file", &cert).set("tls", "key_file", &key);
@@ -79,7 +79,7 @@ async fn secured(data: &Data, certificate: &[u8]) -> Secured {
 
 #[tokio::test]
 async fn listener_speaks_tls_and_reloads_its_certificate() {
-    let data = Data::new();
+    let data = DataDirectory::new();
     let Secured { gateway, port } = secured(&data, GOOD).await;
     let reply = ask(port, "fake/echo").await.unwrap();
     assert!(reply.starts_with("HTTP/1.1 200 OK"), "{reply}");
@@ -111,7 +111,7 @@ async fn chat_trusts_the_authorities_of_its_configuration() {
     for (chain, upstreams, is_trusted) in
         [("", false, false), ("", true, true), ("ca", false, true)]
     {
-        let data = Data::new();
+        let data = DataDirectory::new();
         let [cert, key, authority] = write(&data, GOOD);
         if chain == "ca" {
             let both = [GOOD, AUTHORITY].map(|der| pem("CERTIFICATE", der)).concat();
@@ -131,7 +131,7 @@ async fn chat_trusts_the_authorities_of_its_configuration() {
 /// A connection that says nothing, or no TLS, is closed in the time for a head.
 #[tokio::test]
 async fn silent_handshake_is_given_up() {
-    let data = Data::new();
+    let data = DataDirectory::new();
     let [cert, key, _] = write(&data, GOOD);
     let setup = Setup::new().set("tls", "cert_file", &cert).set("tls", "key_file", &key);
     let gateway =
@@ -146,20 +146,23 @@ async fn silent_handshake_is_given_up() {
 
 #[tokio::test]
 async fn upstream_of_configured_authority_is_trusted() {
-    let data = Data::new();
+    let data = DataDirectory::new();
     let Secured { gateway: _secured, port } = secured(&data, GOOD).await;
     let authority = data.path().join("ca.pem").to_str().unwrap().to_owned();
     let url = format!("https://localhost:{port}/v1");
     let stranger = Setup::new().provider("lab", &url).start().await;
-    assert_eq!(stranger.ask("lab/fake/echo", json!({})).await.told(), "502 upstream_tls");
+    assert_eq!(
+        stranger.ask("lab/fake/echo", json!({})).await.status_and_code(),
+        "502 upstream_tls"
+    );
     let setup = Setup::new().provider("lab", &url).set("tls", "upstream_ca_file", &authority);
     let trusting = setup.start().await;
-    assert_eq!(trusting.ask("lab/fake/echo", json!({})).await.told(), "200");
+    assert_eq!(trusting.ask("lab/fake/echo", json!({})).await.status_and_code(), "200");
 }
 
 #[tokio::test]
 async fn unusable_certificates_are_refused_at_start() {
-    let data = Data::new();
+    let data = DataDirectory::new();
     let [cert, key, authority] = write(&data, GOOD);
     fs::write(&authority, "nonsense").unwrap();
     let other_key = data.path().join("other.pem");

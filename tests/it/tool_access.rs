@@ -1,6 +1,8 @@
 //! Access to gateway tools: clients, limits and origins.
 
-use gateway_tests::{Gateway, Raw, Reply, Script, Setup, Spoken, Upstream, openai, port, request};
+use gateway_tests::{
+    Gateway, RawConnection, Reply, Script, Setup, Upstream, UpstreamDialect, openai, port, request,
+};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
@@ -28,7 +30,7 @@ impl Asker<'_> {
 
     async fn execute(&self, name: &str) -> String {
         let body = json!({ "name": name, "arguments": { "message": "hi" } });
-        self.send("POST /v1/tools/execute", &[], &body).await.told()
+        self.send("POST /v1/tools/execute", &[], &body).await.status_and_code()
     }
 
     /// The result of a method of the Model Context Protocol, or the failure.
@@ -45,7 +47,7 @@ impl Asker<'_> {
         let listed = self.send("GET /v1/tools", &[], &Value::Null).await.json();
         assert_eq!(names(&listed), ["echo"]);
         let one = self.send("GET /v1/tools/calculator", &[], &Value::Null).await;
-        assert_eq!(one.told(), "404 not_found");
+        assert_eq!(one.status_and_code(), "404 not_found");
         assert_eq!(self.execute("echo").await, "200");
         assert_eq!(self.execute("calculator").await, "404 not_found");
         assert_eq!(names(&self.mcp("tools/list", json!({})).await["tools"]), ["echo"]);
@@ -64,18 +66,22 @@ impl Asker<'_> {
             self.send("POST /v1/chat/completions", offered, &body).await
         };
         let refused = chat(&[("x-gateway-tools", "echo, calculator")], json!({})).await;
-        assert_eq!(refused.told(), "400 tool_not_found");
+        assert_eq!(refused.status_and_code(), "400 tool_not_found");
         let before = upstream.exchanges().len();
         let sum = ("c1", "calculator", json!({ "a": 1, "b": 2 }));
-        upstream.next(Spoken::Chat.turn(false, "", std::slice::from_ref(&sum)));
+        upstream.next(UpstreamDialect::Chat.turn(false, "", std::slice::from_ref(&sum)));
         let schema = json!({ "type": "object" });
         let function = json!({ "name": "calculator", "parameters": schema });
         let described = json!({ "tools": [{ "type": "function", "function": function }] });
         let handed = chat(&[], described).await.json();
         let call = &handed["choices"][0]["message"]["tool_calls"][0];
         assert_eq!(call["function"]["name"], "calculator", "it is the caller's own: {handed}");
-        upstream.next(Spoken::Chat.turn(false, "", &[("c2", "echo", json!({ "message": "hi" }))]));
-        upstream.next(Spoken::Chat.turn(false, "Done.", &[]));
+        upstream.next(UpstreamDialect::Chat.turn(
+            false,
+            "",
+            &[("c2", "echo", json!({ "message": "hi" }))],
+        ));
+        upstream.next(UpstreamDialect::Chat.turn(false, "Done.", &[]));
         let done = chat(&[("x-gateway-tools", "echo")], json!({})).await.json();
         assert_eq!(done["choices"][0]["message"]["content"], "Done.", "{done}");
         let asked = upstream.exchanges().split_off(before);
@@ -109,7 +115,7 @@ async fn virtual_key_sees_only_its_tools() {
     let bearer = format!("Bearer {TOKEN}");
     let headers = [("Authorization", &*bearer), ("Content-Type", "application/json")];
     let grant = json!({ "client": "app", "tools": ["echo"] }).to_string();
-    let mut raw = Raw::connect(operators).await;
+    let mut raw = RawConnection::connect(operators).await;
     raw.send(request("POST", "/admin/keys", &headers, grant.as_bytes())).await;
     let made = raw.reply().await.json();
     let key = made["key"].as_str().unwrap();
@@ -155,8 +161,8 @@ async fn check_places(limits: &[(&str, &str)], admission: &[(&str, &str)], told:
     let mut raw = gateway.connect().await;
     raw.send(&run).await;
     service.arrived(1).await;
-    assert_eq!(gateway.send(&run).await.told(), told);
-    assert_eq!(gateway.send(&call).await.told(), told);
+    assert_eq!(gateway.send(&run).await.status_and_code(), told);
+    assert_eq!(gateway.send(&call).await.status_and_code(), told);
     let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
     assert_eq!(asker.send("POST /mcp", &[], &ping).await.status(), 200, "it runs nothing");
     assert_eq!(asker.send("GET /v1/tools", &[], &Value::Null).await.status(), 200);
@@ -201,7 +207,7 @@ async fn tool_calls_are_rate_limited() {
     assert_eq!(asker.mcp("tools/call", echo).await["isError"], false);
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
     let refused = asker.send("POST /mcp", &[], &body).await;
-    assert_eq!(refused.told(), "429 rate_limit_exceeded");
+    assert_eq!(refused.status_and_code(), "429 rate_limit_exceeded");
     assert!(!refused.header("retry-after").is_empty());
     assert_eq!(asker.execute("echo").await, "429 rate_limit_exceeded");
 }
@@ -210,7 +216,7 @@ async fn tool_calls_are_rate_limited() {
 async fn from_page(gateway: &Gateway, origin: &str) -> String {
     let headers = [("Content-Type", "application/json"), ("Origin", origin)];
     let body = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
-    gateway.send(request("POST", "/mcp", &headers, body)).await.told()
+    gateway.send(request("POST", "/mcp", &headers, body)).await.status_and_code()
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Untrusted data of models and services: unreadable arguments, and results that imitate structure.
 
-use gateway_tests::{Reply, Script, Setup, Spoken, Upstream, openai, request};
+use gateway_tests::{Reply, Script, Setup, Upstream, UpstreamDialect, openai, request};
 use serde_json::{Value, json};
 
 /// A turn that calls `find` with these arguments, as they stand.
@@ -45,7 +45,7 @@ impl Bench {
     }
 
     async fn ask(&self, stream: bool) -> Reply {
-        self.upstream.next(Spoken::Chat.turn(stream, "Done.", &[]));
+        self.upstream.next(UpstreamDialect::Chat.turn(stream, "Done.", &[]));
         let headers = [
             ("Content-Type", "application/json"),
             ("x-gateway-tools", "find"),
@@ -100,7 +100,7 @@ async fn service_text_cannot_end_stream() {
         let reply = bench.ask(stream).await;
         assert_eq!(bench.tool_arguments()["text"], said, "the model reads it as it is");
         if stream {
-            assert_eq!(reply.said(), "Done.[stop][DONE]", "{}", reply.text());
+            assert_eq!(reply.event_text(), "Done.[stop][DONE]", "{}", reply.text());
             let shown = reply.text().lines().filter(|it| it.starts_with(": tool-result")).count();
             assert_eq!(shown, 1, "{}", reply.text());
         }

@@ -1,18 +1,20 @@
 //! A tool that must not be run twice is not, whatever becomes of the gateway in between.
 
-use gateway_tests::{Data, Gateway, Reply, Script, Setup, Spoken, Upstream, request};
+use gateway_tests::{
+    DataDirectory, Gateway, Reply, Script, Setup, Upstream, UpstreamDialect, request,
+};
 use serde_json::{Value, json};
 
 struct Bench {
     service: Upstream,
     upstream: Upstream,
-    data: Data,
+    data: DataDirectory,
 }
 
 impl Bench {
     async fn start() -> Self {
         let (service, upstream) = (Upstream::start().await, Upstream::start().await);
-        Self { service, upstream, data: Data::new() }
+        Self { service, upstream, data: DataDirectory::new() }
     }
 
     /// A gateway with the tool `pay`, which is not idempotent unless that is said of it.
@@ -135,9 +137,9 @@ async fn repeated_conversation_runs_tools_once() {
     bench.service.next(Script::new().stall());
     bench.service.always(Script::json(200, r#"{"paid":7}"#));
     let pay = || ("call_1", "pay", json!({ "sum": 7 }));
-    bench.upstream.next(Spoken::Chat.turn(false, "", &[pay()]));
-    bench.upstream.next(Spoken::Chat.turn(false, "", &[pay()]));
-    bench.upstream.next(Spoken::Chat.turn(false, "Done.", &[]));
+    bench.upstream.next(UpstreamDialect::Chat.turn(false, "", &[pay()]));
+    bench.upstream.next(UpstreamDialect::Chat.turn(false, "", &[pay()]));
+    bench.upstream.next(UpstreamDialect::Chat.turn(false, "Done.", &[]));
     let ask = gateway_tests::openai::ask("lab/m", json!({}));
     let asking = || {
         let headers = [

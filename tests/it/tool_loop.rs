@@ -2,7 +2,8 @@
 //! over every dialect of providers.
 
 use gateway_tests::{
-    Called, Gateway, Raw, Reply, Script, Setup, Spoken, Upstream, platform::Platform, request,
+    CallRow, Gateway, RawConnection, Reply, Script, Setup, Upstream, UpstreamDialect,
+    platform::PlatformStub, request,
 };
 use serde_json::{Value, json};
 
@@ -163,22 +164,24 @@ fn finished(caller: Caller) -> String {
 
 struct Bench {
     upstream: Upstream,
-    platform: Platform,
+    platform: PlatformStub,
     gateway: Gateway,
 }
 
 impl Bench {
     /// A gateway before a provider that speaks `spoken`, and before the platform.
-    async fn start(spoken: Spoken) -> Self {
+    async fn start(spoken: UpstreamDialect) -> Self {
         Self::with(spoken, |setup| setup).await
     }
 
-    async fn with(spoken: Spoken, change: impl FnOnce(Setup) -> Setup) -> Self {
-        let (upstream, platform) = (Upstream::start().await, Platform::newer().await);
+    async fn with(spoken: UpstreamDialect, change: impl FnOnce(Setup) -> Setup) -> Self {
+        let (upstream, platform) = (Upstream::start().await, PlatformStub::newer().await);
         let url = match spoken {
-            Spoken::Chat => upstream.url(),
-            Spoken::Messages | Spoken::Ollama => format!("http://127.0.0.1:{}", upstream.port()),
-            Spoken::Gemini => format!("http://127.0.0.1:{}/v1beta", upstream.port()),
+            UpstreamDialect::Chat => upstream.url(),
+            UpstreamDialect::Messages | UpstreamDialect::Ollama => {
+                format!("http://127.0.0.1:{}", upstream.port())
+            }
+            UpstreamDialect::Gemini => format!("http://127.0.0.1:{}/v1beta", upstream.port()),
         };
         let setup = Setup::new()
             .provider("lab", &url)
@@ -206,13 +209,13 @@ fn post_bytes(caller: Caller, headers: &[(&str, &str)], body: &Value) -> Vec<u8>
     request("POST", caller.path(), &headers, body.to_string().as_bytes())
 }
 
-fn search() -> Called<'static> {
+fn search() -> CallRow<'static> {
     ("call_1", "semantic_search", json!({ "query": "rate limiting patterns" }))
 }
 
 /// The seed's flow: the model asks for a search, the service is asked with the taxonomy of the
 /// prompt and the tiers of the session, and the model's last word reaches the caller.
-async fn check(spoken: Spoken) {
+async fn check(spoken: UpstreamDialect) {
     let bench = Bench::start(spoken).await;
     for caller in Caller::ALL {
         for stream in [false, true] {
@@ -247,22 +250,22 @@ async fn check(spoken: Spoken) {
 
 #[tokio::test]
 async fn tool_loop_works_over_openai() {
-    check(Spoken::Chat).await;
+    check(UpstreamDialect::Chat).await;
 }
 
 #[tokio::test]
 async fn tool_loop_works_over_anthropic() {
-    check(Spoken::Messages).await;
+    check(UpstreamDialect::Messages).await;
 }
 
 #[tokio::test]
 async fn tool_loop_works_over_gemini() {
-    check(Spoken::Gemini).await;
+    check(UpstreamDialect::Gemini).await;
 }
 
 #[tokio::test]
 async fn tool_loop_works_over_ollama() {
-    check(Spoken::Ollama).await;
+    check(UpstreamDialect::Ollama).await;
 }
 
 /// A tool that only the caller knows.
@@ -288,7 +291,7 @@ fn definition(caller: Caller, names: &str) -> String {
 
 #[tokio::test]
 async fn caller_tools_are_returned_to_caller() {
-    for spoken in Spoken::ALL {
+    for spoken in UpstreamDialect::ALL {
         let bench = Bench::start(spoken).await;
         for (caller, stream) in Caller::ALL.into_iter().flat_map(|it| [(it, false), (it, true)]) {
             let weather = ("call_1", "weather", json!({}));
@@ -302,7 +305,7 @@ async fn caller_tools_are_returned_to_caller() {
 
 #[tokio::test]
 async fn mixed_tool_turn_is_returned_to_caller() {
-    for spoken in Spoken::ALL {
+    for spoken in UpstreamDialect::ALL {
         let bench = Bench::start(spoken).await;
         for (caller, stream) in Caller::ALL.into_iter().flat_map(|it| [(it, false), (it, true)]) {
             let weather = ("call_2", "weather", json!({}));
@@ -318,15 +321,15 @@ async fn mixed_tool_turn_is_returned_to_caller() {
 
 #[tokio::test]
 async fn gateway_tool_described_by_caller_is_run() {
-    let bench = Bench::start(Spoken::Chat).await;
+    let bench = Bench::start(UpstreamDialect::Chat).await;
     for (headers, heard, asked) in [
         (&[][..], finished(Caller::Chat), 1),
         (&[("x-gateway-tools", "off")][..], definition(Caller::Chat, "(semantic_search)"), 0),
     ] {
         let before = bench.platform.semantic_search.asked().len();
-        bench.upstream.next(Spoken::Chat.turn(false, "", &[search()]));
+        bench.upstream.next(UpstreamDialect::Chat.turn(false, "", &[search()]));
         if asked > 0 {
-            bench.upstream.next(Spoken::Chat.turn(false, ANSWER, &[]));
+            bench.upstream.next(UpstreamDialect::Chat.turn(false, ANSWER, &[]));
         }
         let tools = json!({ "tools": [theirs(Caller::Chat, "semantic_search")] });
         let ask = Caller::Chat.ask(false, "Hi", &tools);
@@ -340,13 +343,13 @@ async fn gateway_tool_described_by_caller_is_run() {
 
 #[tokio::test]
 async fn caller_tool_named_like_gateway_tool_is_not_run() {
-    let bench = Bench::start(Spoken::Chat).await;
+    let bench = Bench::start(UpstreamDialect::Chat).await;
     let known = bench.gateway.get("/v1/tools/echo").await.json();
     let schema = json!({ "type": "object", "properties": { "message": { "type": "string" } } });
     let check = async |description: &Value, expected: String| {
         let called = ("call_1", "echo", json!({ "message": "hi" }));
-        bench.upstream.next(Spoken::Chat.turn(false, "", &[called]));
-        bench.upstream.next(Spoken::Chat.turn(false, ANSWER, &[]));
+        bench.upstream.next(UpstreamDialect::Chat.turn(false, "", &[called]));
+        bench.upstream.next(UpstreamDialect::Chat.turn(false, ANSWER, &[]));
         let function = json!({ "name": "echo", "description": description, "parameters": schema });
         let tools = json!({ "tools": [{ "type": "function", "function": function }] });
         let reply = bench.post(Caller::Chat, &[], &Caller::Chat.ask(false, "Hi", &tools)).await;
@@ -365,7 +368,7 @@ async fn offered(bench: &Bench, headers: &[(&str, &str)]) -> String {
 
 #[tokio::test]
 async fn tools_can_be_offered_by_header_session_or_default() {
-    let bench = Bench::with(Spoken::Chat, |setup| {
+    let bench = Bench::with(UpstreamDialect::Chat, |setup| {
         setup.client("app", "sk-app").write("[clients]", "offered_tools", "[\"calculator\"]").write(
             "tool_calls",
             "offered",
@@ -379,12 +382,12 @@ async fn tools_can_be_offered_by_header_session_or_default() {
     assert_eq!(offered(&bench, &[key, ("x-gateway-tools", "off")]).await, "");
     let ask = Caller::Chat.ask(false, "Hi", &json!({}));
     let reply = bench.post(Caller::Chat, &[key, ("x-gateway-tools", "nothing")], &ask).await;
-    assert_eq!(reply.told(), "400 tool_not_found");
+    assert_eq!(reply.status_and_code(), "400 tool_not_found");
 }
 
 #[tokio::test]
 async fn request_without_gateway_tools_passes_unchanged() {
-    let bench = Bench::start(Spoken::Chat).await;
+    let bench = Bench::start(UpstreamDialect::Chat).await;
     let odd = r#"{"model":"lab/m", "messages":[{"role":"user","content":"Hi"}],"tools":[{"type":"function","function":{"name":"weather","x":1}}] }"#;
     let sent = request(
         "POST",
@@ -400,8 +403,8 @@ async fn request_without_gateway_tools_passes_unchanged() {
 #[tokio::test]
 async fn tool_rounds_are_limited_and_usage_is_summed() {
     for stream in [false, true] {
-        let bench = Bench::start(Spoken::Chat).await;
-        bench.upstream.always(Spoken::Chat.turn(stream, "", &[search()]));
+        let bench = Bench::start(UpstreamDialect::Chat).await;
+        bench.upstream.always(UpstreamDialect::Chat.turn(stream, "", &[search()]));
         let ask =
             Caller::Chat.ask(stream, "Hi", &json!({ "stream_options": { "include_usage": true } }));
         let ask = if stream { ask } else { Caller::Chat.ask(false, "Hi", &json!({})) };
@@ -426,10 +429,10 @@ async fn tool_rounds_are_limited_and_usage_is_summed() {
 
 #[tokio::test]
 async fn running_tools_are_visible_in_stream() {
-    let bench = Bench::start(Spoken::Chat).await;
+    let bench = Bench::start(UpstreamDialect::Chat).await;
     for caller in Caller::ALL {
-        bench.upstream.next(Spoken::Chat.turn(true, "", &[search()]));
-        bench.upstream.next(Spoken::Chat.turn(true, ANSWER, &[]));
+        bench.upstream.next(UpstreamDialect::Chat.turn(true, "", &[search()]));
+        bench.upstream.next(UpstreamDialect::Chat.turn(true, ANSWER, &[]));
         let headers = [("x-gateway-tools", "semantic_search"), ("x-gateway-tool-events", "show")];
         let reply = bench.post(caller, &headers, &caller.ask(true, PROMPT, &json!({}))).await;
         assert_eq!(caller.heard(true, &reply), finished(caller), "{}", reply.text());
@@ -454,12 +457,13 @@ async fn disconnect_cancels_running_tool() {
     slow.always(Script::new().stall());
     let url = format!("http://127.0.0.1:{}", slow.port());
     let bench =
-        Bench::with(Spoken::Chat, |setup| setup.set("services", "ai_agents_url", &url)).await;
+        Bench::with(UpstreamDialect::Chat, |setup| setup.set("services", "ai_agents_url", &url))
+            .await;
     for stream in [false, true] {
         let before = slow.exchanges().len();
         let review = ("call_1", "review_code", json!({ "code": "x" }));
-        bench.upstream.next(Spoken::Chat.turn(stream, "", &[review]));
-        let mut raw: Raw = bench.gateway.connect().await;
+        bench.upstream.next(UpstreamDialect::Chat.turn(stream, "", &[review]));
+        let mut raw: RawConnection = bench.gateway.connect().await;
         let ask = Caller::Chat.ask(stream, "Hi", &json!({}));
         raw.send(post_bytes(Caller::Chat, &[("x-gateway-tools", "review_code")], &ask)).await;
         slow.arrived(before + 1).await;
@@ -473,11 +477,13 @@ async fn tool_failure_is_reported_to_model() {
     let down = Upstream::start().await;
     down.always(Script::json(503, "{}"));
     let url = format!("http://127.0.0.1:{}", down.port());
-    let bench =
-        Bench::with(Spoken::Messages, |setup| setup.set("services", "ai_agents_url", &url)).await;
+    let bench = Bench::with(UpstreamDialect::Messages, |setup| {
+        setup.set("services", "ai_agents_url", &url)
+    })
+    .await;
     let review = ("call_1", "review_code", json!({ "code": "x" }));
-    bench.upstream.next(Spoken::Messages.turn(false, "", &[review]));
-    bench.upstream.next(Spoken::Messages.turn(false, ANSWER, &[]));
+    bench.upstream.next(UpstreamDialect::Messages.turn(false, "", &[review]));
+    bench.upstream.next(UpstreamDialect::Messages.turn(false, ANSWER, &[]));
     let ask = Caller::Messages.ask(false, "Hi", &json!({}));
     let reply = bench.post(Caller::Messages, &[("x-gateway-tools", "review_code")], &ask).await;
     assert_eq!(Caller::Messages.heard(false, &reply), finished(Caller::Messages));

@@ -1,6 +1,6 @@
 //! The gateway's tools without a model: which there are, and running one.
 
-use gateway_tests::{Gateway, Reply, Script, Setup, Upstream, platform::Platform, request};
+use gateway_tests::{Gateway, Reply, Script, Setup, Upstream, platform::PlatformStub, request};
 use serde_json::{Value, json};
 
 async fn post(gateway: &Gateway, headers: &[(&str, &str)], body: &Value) -> Reply {
@@ -9,13 +9,13 @@ async fn post(gateway: &Gateway, headers: &[(&str, &str)], body: &Value) -> Repl
     gateway.send(request("POST", "/v1/tools/execute", &headers, body.as_bytes())).await
 }
 
-async fn start(platform: &Platform) -> Gateway {
+async fn start(platform: &PlatformStub) -> Gateway {
     Setup::new().with_platform(platform).start().await
 }
 
 #[tokio::test]
 async fn tool_list_is_returned() {
-    let platform = Platform::start().await;
+    let platform = PlatformStub::start().await;
     let gateway = start(&platform).await;
     let list = gateway.get("/v1/tools").await.json();
     let names: Vec<_> = list.as_array().unwrap().iter().map(|it| &it["name"]).collect();
@@ -47,7 +47,7 @@ async fn tool_list_is_returned() {
     let object = gateway.get("/v1/tools?format=object").await.json();
     assert_eq!(object["tools"], list);
     let unknown = gateway.get("/v1/tools/nothing").await;
-    assert_eq!(unknown.told(), "404 not_found");
+    assert_eq!(unknown.status_and_code(), "404 not_found");
     assert!(unknown.json()["detail"].is_string());
 }
 
@@ -60,14 +60,14 @@ async fn check(gateway: &Gateway, body: Value, told: &str) {
         if body["success"] == true { body["result"].to_string() } else { code }
     } else {
         assert!(reply.json()["detail"].is_string(), "{}", reply.text());
-        reply.told()
+        reply.status_and_code()
     };
     assert_eq!(said, told, "{body}");
 }
 
 #[tokio::test]
 async fn tool_can_be_called_directly() {
-    let platform = Platform::newer().await;
+    let platform = PlatformStub::newer().await;
     let gateway = start(&platform).await;
     let echo = json!({ "name": "echo", "arguments": { "message": "hi" } });
     check(&gateway, echo, r#"{"echoed":"hi"}"#).await;
@@ -85,7 +85,7 @@ async fn tool_can_be_called_directly() {
 
 #[tokio::test]
 async fn invalid_tool_call_is_rejected() {
-    let platform = Platform::newer().await;
+    let platform = PlatformStub::newer().await;
     let gateway = start(&platform).await;
     for (body, told) in [
         (json!({ "name": "nothing" }), "404 not_found"),
@@ -134,7 +134,7 @@ async fn tool_failure_has_error_status() {
 
 #[tokio::test]
 async fn session_context_is_sent_with_tool_call() {
-    let platform = Platform::newer().await;
+    let platform = PlatformStub::newer().await;
     let gateway = start(&platform).await;
     let context = json!({ "context": { "taxonomy": "Sea_taxonomy", "tier_filter": [1, 2] } });
     let context = context.to_string();
@@ -181,9 +181,9 @@ async fn configured_tool_needs_no_code() {
 #[tokio::test]
 async fn tool_endpoints_require_key() {
     let gateway = Setup::new().client("app", "sk-app").start().await;
-    assert_eq!(gateway.get("/v1/tools").await.told(), "401 invalid_api_key");
+    assert_eq!(gateway.get("/v1/tools").await.status_and_code(), "401 invalid_api_key");
     let call = json!({ "name": "echo", "arguments": { "message": "" } });
-    assert_eq!(post(&gateway, &[], &call).await.told(), "401 invalid_api_key");
+    assert_eq!(post(&gateway, &[], &call).await.status_and_code(), "401 invalid_api_key");
     let key = [("Authorization", "Bearer sk-app")];
     assert_eq!(post(&gateway, &key, &call).await.status(), 200);
 }

@@ -1,7 +1,8 @@
 //! Spans, as a collector gets them.
 
 use gateway_tests::{
-    Data, Gateway, PATIENCE, Redis, Reply, Script, Setup, Spoken, Upstream, openai, request,
+    DataDirectory, Gateway, PATIENCE, Redis, Reply, Script, Setup, Upstream, UpstreamDialect,
+    openai, request,
 };
 use opentelemetry_proto::tonic::{
     collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
@@ -216,7 +217,7 @@ async fn check_store(change: impl FnOnce(Setup) -> Setup, system: &str) {
 #[tokio::test]
 async fn store_operations_are_child_spans() {
     check_store(|setup| setup, "memory").await;
-    let data = Data::new();
+    let data = DataDirectory::new();
     check_store(|setup| setup.keeping(&data), "redb").await;
     let redis = Redis::start().await;
     check_store(|setup| setup.sharing(&redis), "redis").await;
@@ -244,8 +245,8 @@ async fn tool_call_is_child_span() {
     let lab = lab_with_tool(&service).await;
     for stream in [false, true] {
         let calls = [("call_1", "find", json!({})), ("call_2", "echo", json!({}))];
-        lab.upstream.next(Spoken::Chat.turn(stream, "", &calls));
-        lab.upstream.next(Spoken::Chat.turn(stream, "Done.", &[]));
+        lab.upstream.next(UpstreamDialect::Chat.turn(stream, "", &calls));
+        lab.upstream.next(UpstreamDialect::Chat.turn(stream, "Done.", &[]));
         let ask = openai::ask("lab/m", json!({ "stream": stream }));
         let headers = [("x-gateway-tools", "find, echo")];
         let reply = lab.post("/v1/chat/completions", &headers, &ask).await;

@@ -112,7 +112,7 @@ async fn check_over(gateway: &Arc<Gateway>) {
         }
         assert!(began.elapsed() < RECOVERY, "{fine}");
     }
-    gateway_tests::tell(&format!("all is well after {:?}", began.elapsed()));
+    gateway_tests::print_measurement(&format!("all is well after {:?}", began.elapsed()));
 }
 
 /// Load for as long as trouble lasts.
@@ -143,7 +143,7 @@ async fn route_recovers_within_seconds() {
     upstream.always(refusal(503));
     let mut told = String::new();
     for _ in 0..10 {
-        told = gateway.ask("best", Value::Null).await.told();
+        told = gateway.ask("best", Value::Null).await.status_and_code();
     }
     assert_eq!(told, "503 no_healthy_upstream");
     upstream.always(fine());
@@ -153,7 +153,7 @@ async fn route_recovers_within_seconds() {
         gateway.ask("best", Value::Null).await;
         time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(gateway.ask("lab/m", Value::Null).await.told(), "200");
+    assert_eq!(gateway.ask("lab/m", Value::Null).await.status_and_code(), "200");
 }
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn replies(gateway: &Gateway, bytes: &[u8], count: usize) -> (Vec<String>,
     for _ in 0..count {
         let began = Instant::now();
         raw.send(bytes).await;
-        told.push(raw.reply().await.told());
+        told.push(raw.reply().await.status_and_code());
         took.push(began.elapsed());
     }
     took.sort_unstable();
@@ -225,7 +225,7 @@ async fn provider_crash_fails_few_requests() {
     let open = refused.iter().filter(|it| *it == "503 circuit_open").count();
     assert!(open >= 98, "{refused:?}");
     let about = format!("a probe takes {probe:?}, a refusal {refusal:?}");
-    gateway_tests::tell(&about);
+    gateway_tests::print_measurement(&about);
     assert!(refusal < 5 * probe + Duration::from_millis(5), "{about}");
     assert_eq!(state().await.to_string(), "2");
     upstream.always(fine());

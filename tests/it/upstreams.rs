@@ -1,6 +1,6 @@
 //! Upstreams that fail before their answer begins.
 
-use gateway_tests::{Ended, Gateway, PROMPTLY, Script, Setup, Upstream, openai};
+use gateway_tests::{ExchangeEnd, Gateway, PROMPTLY, Script, Setup, Upstream, openai};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time;
@@ -48,7 +48,7 @@ impl Bench {
         let before = self.upstream.exchanges().len();
         self.upstream.next(script.clone());
         let reply = self.gateway.ask(model, json!({ "stream": stream })).await;
-        assert_eq!(reply.told(), told, "{model} {stream} {script:?}: {}", reply.text());
+        assert_eq!(reply.status_and_code(), told, "{model} {stream} {script:?}: {}", reply.text());
         assert_eq!(reply.header("content-type"), "application/json");
         assert!(!reply.text().contains(SECRET), "{}", reply.text());
         assert!(reply.json()["error"]["retryable"].is_boolean());
@@ -98,7 +98,7 @@ async fn invalid_request_keeps_upstream_message() {
     let error = openai::error("invalid_request_error", "unsupported_value", "no such voice");
     bench.upstream.next(Script::json(400, error));
     let reply = bench.gateway.ask("openai/m", Value::Null).await;
-    assert_eq!(reply.told(), "400 unsupported_value");
+    assert_eq!(reply.status_and_code(), "400 unsupported_value");
     assert_eq!(reply.json()["error"]["message"], "no such voice");
 }
 
@@ -110,7 +110,7 @@ async fn retry_after_is_forwarded() {
         let error = openai::error("rate_limit_error", "rate_limit_exceeded", "slow down");
         bench.upstream.next(Script::whole(429, &headers, error));
         let reply = bench.gateway.ask("lab/m", Value::Null).await;
-        assert_eq!(reply.told(), "429 rate_limit_exceeded");
+        assert_eq!(reply.status_and_code(), "429 rate_limit_exceeded");
         assert_eq!(reply.header("retry-after"), told, "{advice}");
     }
 }
@@ -156,8 +156,8 @@ async fn no_content_response_is_an_error() {
     ] {
         bench.upstream.next(Script::new().head(status, &[]).close());
         let reply = bench.gateway.ask("lab/m", Value::Null).await;
-        assert_eq!(reply.told(), told, "{status}");
-        assert_eq!(bench.gateway.ask("lab/m", Value::Null).await.told(), "200");
+        assert_eq!(reply.status_and_code(), told, "{status}");
+        assert_eq!(bench.gateway.ask("lab/m", Value::Null).await.status_and_code(), "200");
     }
     // Of what kind an answer is said to be makes no difference: many say something else.
     for kind in ["text/plain", "application/octet-stream"] {
@@ -165,7 +165,7 @@ async fn no_content_response_is_an_error() {
         bench.upstream.next(answer);
         let reply = bench.gateway.ask("lab/m", Value::Null).await;
         assert_eq!(
-            (reply.told().as_str(), reply.header("content-type")),
+            (reply.status_and_code().as_str(), reply.header("content-type")),
             ("200", "application/json")
         );
     }
@@ -202,10 +202,10 @@ async fn unreachable_upstream_is_an_error() {
     let gateway = Setup::new().provider("lab", "http://127.0.0.1:9/v1").start().await;
     for stream in [false, true] {
         let reply = gateway.ask("lab/m", json!({ "stream": stream })).await;
-        assert_eq!(reply.told(), "502 upstream_unreachable");
+        assert_eq!(reply.status_and_code(), "502 upstream_unreachable");
     }
     let gateway = Setup::new().provider("lab", "http://no-such-host.invalid/v1").start().await;
-    let told = gateway.ask("lab/m", Value::Null).await.told();
+    let told = gateway.ask("lab/m", Value::Null).await.status_and_code();
     assert!(["502 upstream_dns", "502 upstream_unreachable"].contains(&&*told), "{told}");
 }
 
@@ -243,7 +243,7 @@ async fn unanswered_request_on_reused_connection_is_sent_once_more() {
         bench.upstream.next(script.clone());
         bench.upstream.next(script.clone());
         let reply = bench.gateway.ask("lab/m", json!({ "stream": stream })).await;
-        assert_eq!(reply.told(), "502 upstream_reset", "{script:?}");
+        assert_eq!(reply.status_and_code(), "502 upstream_reset", "{script:?}");
         assert_eq!(bench.upstream.exchanges().len(), before + 4, "sent twice: {script:?}");
     }
 }
@@ -263,7 +263,11 @@ async fn non_http_response_is_an_error() {
     ] {
         bench.upstream.next(Script::new().bytes(bytes).close());
         let reply = bench.gateway.ask("lab/m", Value::Null).await;
-        assert!(reply.told().starts_with("502 upstream_"), "{bytes:?}: {}", reply.told());
+        assert!(
+            reply.status_and_code().starts_with("502 upstream_"),
+            "{bytes:?}: {}",
+            reply.status_and_code()
+        );
         assert_eq!(bench.gateway.ask("lab/m", Value::Null).await.status(), 200);
     }
 }
@@ -297,8 +301,8 @@ async fn endless_response_head_is_an_error() {
     for stream in [false, true] {
         upstream.next(dripped.clone());
         let reply = gateway.ask("lab/m", json!({ "stream": stream })).await;
-        assert_eq!(reply.told(), "502 upstream_protocol");
-        assert!(matches!(upstream.ended().await, Ended::Left(_)), "it is hung up on");
+        assert_eq!(reply.status_and_code(), "502 upstream_protocol");
+        assert!(matches!(upstream.ended().await, ExchangeEnd::Left(_)), "it is hung up on");
     }
     assert_eq!(gateway.ask("lab/m", Value::Null).await.status(), 200);
 }
@@ -321,7 +325,7 @@ async fn interim_response_is_skipped() {
         openai::whole("Hello.")
     );
     bench.upstream.next(hints.bytes(answer));
-    assert_eq!(bench.gateway.ask("lab/m", Value::Null).await.told(), "200");
+    assert_eq!(bench.gateway.ask("lab/m", Value::Null).await.status_and_code(), "200");
     let switched = "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n";
     bench.check(Script::new().bytes(switched).stall(), "502 upstream_protocol").await;
     bench.upstream.ended().await;
@@ -333,8 +337,10 @@ async fn silent_upstream_is_disconnected() {
     for stream in [false, true] {
         bench.upstream.next(Script::new().stall());
         let reply = bench.gateway.ask("lab/m", json!({ "stream": stream })).await;
-        assert_eq!(reply.told(), "504 upstream_timeout");
-        let Ended::Left(after) = bench.upstream.ended().await else { panic!("it waits still") };
+        assert_eq!(reply.status_and_code(), "504 upstream_timeout");
+        let ExchangeEnd::Left(after) = bench.upstream.ended().await else {
+            panic!("it waits still")
+        };
         let deadline = Duration::from_millis(400);
         // The clock of the one begins a little later than that of the other.
         assert!(after + PROMPTLY > deadline && after < deadline + 4 * PROMPTLY, "{after:?}");
@@ -427,7 +433,10 @@ async fn stale_pooled_connection_is_replaced() {
         let script = if number % 2 == 0 { answer.clone().wait(5) } else { answer.clone() };
         bench.upstream.next(script.close());
         let reply = bench.gateway.ask("lab/m", Value::Null).await;
-        assert_eq!((reply.told().as_str(), reply.header("x-gateway-attempts")), ("200", ""));
+        assert_eq!(
+            (reply.status_and_code().as_str(), reply.header("x-gateway-attempts")),
+            ("200", "")
+        );
         bench.upstream.ended().await;
         // The gateway learns of it while the connection is idle.
         time::sleep(Duration::from_millis(10)).await;
@@ -441,6 +450,6 @@ async fn whole_response_to_streamed_request_is_converted() {
     for model in ["lab/m", "openai/m"] {
         bench.upstream.next(Script::json(200, openai::whole("Hello.")));
         let reply = bench.gateway.ask(model, json!({ "stream": true })).await;
-        assert_eq!(reply.said(), "Hello.[stop][DONE]");
+        assert_eq!(reply.event_text(), "Hello.[stop][DONE]");
     }
 }

@@ -115,7 +115,7 @@ async fn client_sees_own_usage() {
     let key = [("x-api-key", "sk-ours")];
     let wrong = gateway.send(request("GET", "/v1/usage?from=x", &key, b"")).await;
     assert_eq!(wrong.status(), 400);
-    assert_eq!(gateway.get("/v1/usage").await.told(), "401 invalid_api_key");
+    assert_eq!(gateway.get("/v1/usage").await.status_and_code(), "401 invalid_api_key");
 }
 
 #[tokio::test]

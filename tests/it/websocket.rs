@@ -1,7 +1,9 @@
 //! Responses over WebSocket.
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use gateway_tests::{Dialect, Gateway, PATIENCE, Script, Setup, Speech, Upstream, openai, request};
+use gateway_tests::{
+    Dialect, Gateway, PATIENCE, Script, ScriptedAnswer, Setup, Upstream, openai, request,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinSet, time};
@@ -82,7 +84,7 @@ async fn connection_serves_several_responses_over_every_upstream() {
         let (upstream, gateway) = start(dialect).await;
         let mut socket = Socket::open(&gateway, &[]).await.unwrap();
         for text in ["one", "two"] {
-            upstream.next(dialect.says(&Speech::text(&["Hel", "lo."]), true));
+            upstream.next(dialect.says(&ScriptedAnswer::text(&["Hel", "lo."]), true));
             socket.send(&create("lab/m", text)).await;
             let frames = socket.response().await;
             assert_eq!(frames_text(&frames), "Hello.[response.completed]", "{}", dialect.name());
@@ -97,12 +99,12 @@ async fn connection_serves_several_responses_over_every_upstream() {
 async fn response_that_is_not_stored_is_continued_within_its_connection() {
     let (upstream, gateway) = start(Dialect::Messages).await;
     let mut socket = Socket::open(&gateway, &[]).await.unwrap();
-    upstream.next(Dialect::Messages.says(&Speech::text(&["first answer"]), true));
+    upstream.next(Dialect::Messages.says(&ScriptedAnswer::text(&["first answer"]), true));
     socket.send(&create("lab/m", "first question")).await;
     let id = socket.response().await.last().unwrap()["response"]["id"].clone();
     let mut next = create("lab/m", "second question");
     next["previous_response_id"] = id.clone();
-    upstream.next(Dialect::Messages.says(&Speech::text(&["ok"]), true));
+    upstream.next(Dialect::Messages.says(&ScriptedAnswer::text(&["ok"]), true));
     socket.send(&next).await;
     assert_eq!(frames_text(&socket.response().await), "ok[response.completed]");
     let sent = upstream.last();
@@ -128,7 +130,7 @@ async fn input_without_generation_is_continued() {
     let frames = socket.response().await;
     assert_eq!(frames.len(), 2);
     assert!(upstream.exchanges().is_empty());
-    upstream.next(Dialect::Gemini.says(&Speech::text(&["ok"]), true));
+    upstream.next(Dialect::Gemini.says(&ScriptedAnswer::text(&["ok"]), true));
     let mut next = create("lab/m", "next");
     next["previous_response_id"] = frames[1]["response"]["id"].clone();
     socket.send(&next).await;
@@ -140,9 +142,9 @@ async fn input_without_generation_is_continued() {
 async fn streams_run_beside_each_other_and_in_order_within() {
     let (upstream, gateway) = start(Dialect::Chat).await;
     let mut socket = Socket::open(&gateway, &[]).await.unwrap();
-    upstream.next(Dialect::Chat.says(&Speech::text(&["slow"]), true).wait(0));
-    upstream.next(Dialect::Chat.says(&Speech::text(&["quick"]), true));
-    upstream.next(Dialect::Chat.says(&Speech::text(&["last"]), true));
+    upstream.next(Dialect::Chat.says(&ScriptedAnswer::text(&["slow"]), true).wait(0));
+    upstream.next(Dialect::Chat.says(&ScriptedAnswer::text(&["quick"]), true));
+    upstream.next(Dialect::Chat.says(&ScriptedAnswer::text(&["last"]), true));
     for (stream, text) in [("a", "1"), ("b", "2"), ("a", "3")] {
         let mut frame = create("lab/m", text);
         frame["stream_id"] = stream.into();
@@ -184,7 +186,7 @@ async fn failure_is_an_error_frame_and_the_connection_stays() {
         .send(&json!({ "type": "response.steer", "previous_response_id": "r", "input": [] }))
         .await;
     assert_eq!(socket.next().await.unwrap()["error"]["code"], "steering_not_supported");
-    upstream.next(Dialect::Chat.says(&Speech::text(&["ok"]), true));
+    upstream.next(Dialect::Chat.says(&ScriptedAnswer::text(&["ok"]), true));
     socket.send(&create("lab/m", "x")).await;
     assert_eq!(frames_text(&socket.response().await), "ok[response.completed]");
 }
@@ -204,7 +206,7 @@ async fn cancelled_and_abandoned_responses_cancel_their_upstream() {
             socket.send(&json!({ "type": "response.cancel" })).await;
             assert_eq!(socket.next().await.unwrap()["type"], "response.cancelled");
         }
-        assert!(matches!(upstream.ended().await, gateway_tests::Ended::Left(_)));
+        assert!(matches!(upstream.ended().await, gateway_tests::ExchangeEnd::Left(_)));
     }
 }
 
@@ -242,7 +244,7 @@ async fn handshake_needs_a_key_a_known_version_and_a_page_that_may_call() {
         Some(426)
     );
     let mut socket = Socket::open(&gateway, &[key]).await.unwrap();
-    upstream.next(Dialect::Chat.says(&Speech::text(&["ok"]), true));
+    upstream.next(Dialect::Chat.says(&ScriptedAnswer::text(&["ok"]), true));
     socket.send(&create("lab/m", "x")).await;
     assert_eq!(frames_text(&socket.response().await), "ok[response.completed]");
 }
@@ -353,7 +355,7 @@ async fn waiting_frames_take_memory_of_the_budget() {
         }
     }
     let most = resident(&gateway) - before;
-    gateway_tests::tell(&format!("{refused} of 24 frames refused, {most:+.0} MiB"));
+    gateway_tests::print_measurement(&format!("{refused} of 24 frames refused, {most:+.0} MiB"));
     assert!(refused > 10 && refused < 24, "{refused}");
     assert!(most < 96.0, "{most} MiB");
     drop(socket);
@@ -390,7 +392,7 @@ async fn unfinished_messages_take_memory_of_the_budget() {
         most = most.max(resident(&gateway) - before);
         assert_eq!(gateway.ask("lab/m", json!({})).await.status(), 200);
     }
-    gateway_tests::tell(&format!("{most:+.0} MiB for 180 MiB of unfinished messages"));
+    gateway_tests::print_measurement(&format!("{most:+.0} MiB for 180 MiB of unfinished messages"));
     assert!(most < 96.0, "{most} MiB");
     senders.shutdown().await;
     let body = openai::ask("lab/m", json!({ "user": "x".repeat(8 << 20) }));

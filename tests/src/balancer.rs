@@ -1,6 +1,6 @@
 //! A balancer in front of several gateways, such as a cluster has.
 
-use crate::{Raw, request};
+use crate::{RawConnection, request};
 use std::{
     net::SocketAddr,
     sync::{
@@ -106,7 +106,7 @@ async fn probe(pool: Arc<Pool>) {
 
 async fn is_ready(member: SocketAddr) -> bool {
     // Whoever does not listen, or not any more, is not ready.
-    let Some(mut raw) = Raw::try_connect(member).await else { return false };
+    let Some(mut raw) = RawConnection::try_connect(member).await else { return false };
     raw.send(request("GET", "/health/ready", &[("Connection", "close")], b"")).await;
     raw.try_reply().await.is_some_and(|reply| reply.status() == 200)
 }

@@ -1,6 +1,6 @@
 //! The exchanges that a scripted upstream records.
 
-use crate::http::Head;
+use crate::http::MessageHead;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ pub struct Exchange {
     /// The index of the upstream's connection.
     pub connection: usize,
     /// The head of the request.
-    pub head: Head,
+    pub head: MessageHead,
     /// The body of the request.
     pub body: Vec<u8>,
     /// The number of response bytes that were sent.
     pub sent: usize,
     /// The end of the exchange; absent while it is open.
-    pub ended: Option<Ended>,
+    pub ended: Option<ExchangeEnd>,
 }
 
 /// The end of an exchange.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Ended {
+pub enum ExchangeEnd {
     /// The script was played to its end, the closing of the connection included.
     Played,
     /// The peer left before, so long after its request had arrived.

@@ -1,6 +1,6 @@
 //! The gateway as its users run it: a process.
 
-use crate::{PATIENCE, Raw, Reply, Setup, Upstream, binary, openai, request};
+use crate::{PATIENCE, RawConnection, Reply, Setup, Upstream, binary, openai, request};
 use serde_json::Value;
 use std::{
     fs::{self, File},
@@ -103,8 +103,8 @@ impl Gateway {
     }
 
     /// A new connection to it.
-    pub async fn connect(&self) -> Raw {
-        Raw::connect(self.address).await
+    pub async fn connect(&self) -> RawConnection {
+        RawConnection::connect(self.address).await
     }
 
     /// Sends `bytes` on a connection of their own.
@@ -130,7 +130,7 @@ impl Gateway {
     }
 
     /// Begins to ask `model` something, with these members besides.
-    pub async fn asking(&self, model: &str, besides: Value) -> Raw {
+    pub async fn asking(&self, model: &str, besides: Value) -> RawConnection {
         let mut raw = self.connect().await;
         raw.send(chat(openai::ask(model, besides))).await;
         raw

@@ -3,14 +3,14 @@
 
 /// The head of a message.
 #[derive(Clone, Debug, Default)]
-pub struct Head {
+pub struct MessageHead {
     /// The first line of the head.
     pub line: String,
     /// Its headers as they were written, in order.
     pub headers: Vec<(String, String)>,
 }
 
-impl Head {
+impl MessageHead {
     /// Takes a head off the front of `buffer`, once it is there whole.
     pub(crate) fn take(buffer: &mut Vec<u8>) -> Option<Self> {
         let end = buffer.windows(4).position(|four| four == b"\r\n\r\n")?;
@@ -115,7 +115,7 @@ mod tests {
     #[track_caller]
     fn check(message: &str, expected: &str, ended: Body) {
         let mut buffer = message.as_bytes().to_vec();
-        let head = Head::take(&mut buffer).unwrap();
+        let head = MessageHead::take(&mut buffer).unwrap();
         let (mut body, mut read) = (head.body(Body::UntilClose), Vec::new());
         body.take(&mut buffer, &mut read);
         assert_eq!((String::from_utf8(read).unwrap().as_str(), body), (expected, ended));

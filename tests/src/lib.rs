@@ -1,10 +1,10 @@
 //! The testkit: what the end-to-end tests in `it` are written with.
 //!
 //! ```text
-//!   Raw  -- bytes -->  Gateway (the real binary)  -- HTTP -->  Upstream (scripted)
+//!   RawConnection  -- bytes -->  Gateway (the real binary)  -- HTTP -->  Upstream (scripted)
 //! ```
 //!
-//! [`Raw`] says exactly the bytes that a test wants said and sees exactly what comes back.
+//! [`RawConnection`] says exactly the bytes that a test wants said and sees exactly what comes back.
 //! [`Upstream`] answers from a [`Script`] that may stall, cut and hang up, and keeps a record of
 //! every request and of how its peer left. [`Gateway`] is a process of its own, on its own port,
 //! with its own directory: tests run beside each other, in any order.
@@ -19,9 +19,9 @@
 mod balancer;
 mod binary;
 mod exchange;
+mod fault_injection;
 mod gateway;
 mod http;
-mod meddling;
 pub mod openai;
 mod operated;
 pub mod platform;
@@ -29,27 +29,27 @@ pub mod port;
 mod raw;
 mod redis;
 mod script;
+mod scripted_answer;
 mod setup;
-mod speech;
-mod spoken;
 mod upstream;
+mod upstream_dialect;
 
 pub use self::{
     balancer::Balancer,
     binary::path as program,
-    exchange::{Ended, Exchange},
+    exchange::{Exchange, ExchangeEnd},
+    fault_injection::FaultInjection,
     gateway::Gateway,
-    http::Head,
-    meddling::Meddling,
+    http::MessageHead,
     operated::OperatedGateway,
     port::free as free_port,
-    raw::{Ending, Raw, Reply, Stream, request},
+    raw::{BodyEnd, RawConnection, Reply, StreamingReply, request},
     redis::Redis,
     script::{Script, cuts},
-    setup::{Data, Setup},
-    speech::{Dialect, Speech},
-    spoken::{Called, Spoken},
+    scripted_answer::{Dialect, ScriptedAnswer},
+    setup::{DataDirectory, Setup},
     upstream::Upstream,
+    upstream_dialect::{CallRow, UpstreamDialect},
 };
 
 use std::{io::Write as _, process::Command, time::Duration};
@@ -61,7 +61,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const PROMPTLY: Duration = Duration::from_millis(250);
 
 /// Prints a measurement to the output of the test.
-pub fn tell(text: &str) {
+pub fn print_measurement(text: &str) {
     writeln!(std::io::stdout(), "{text}").expect("a standard output");
 }
 

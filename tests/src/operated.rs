@@ -1,6 +1,6 @@
 //! A gateway with an admin listener.
 
-use crate::{Gateway, Raw, Reply, Setup, openai, port, request};
+use crate::{Gateway, RawConnection, Reply, Setup, openai, port, request};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
@@ -31,7 +31,7 @@ impl OperatedGateway {
     pub async fn send_as(&self, token: &str, method: &str, path: &str, body: &str) -> Reply {
         let bearer = format!("Bearer {token}");
         let headers = [("Authorization", &*bearer), ("Content-Type", "application/json")];
-        let mut raw = Raw::connect(self.operators).await;
+        let mut raw = RawConnection::connect(self.operators).await;
         raw.send(request(method, path, &headers, body.as_bytes())).await;
         raw.reply().await
     }
@@ -81,6 +81,8 @@ impl Gateway {
         let bearer = format!("Bearer {key}");
         let body = openai::ask(model, json!({}));
         let headers = [("Authorization", &*bearer)];
-        self.send(request("POST", "/v1/chat/completions", &headers, body.as_bytes())).await.told()
+        self.send(request("POST", "/v1/chat/completions", &headers, body.as_bytes()))
+            .await
+            .status_and_code()
     }
 }

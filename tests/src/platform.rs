@@ -1,13 +1,13 @@
 //! The services of the platform, as far as the gateway sees them.
 //!
 //! Each answers in the shape of the real one, and remembers what it was asked. As they are today,
-//! services refuse members that they do not know; [`Platform::newer`] is the platform of tomorrow,
+//! services refuse members that they do not know; [`PlatformStub::newer`] is the platform of tomorrow,
 //! which takes taxonomies too.
 
 mod routes;
 
 use self::routes::{AGENTS, CONTEXT, INFERENCE, NEWER_SEARCH, Route, SEARCH, TEXT};
-use crate::http::{self, Body, Head};
+use crate::http::{self, Body, MessageHead};
 use serde_json::{Value, json};
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -24,37 +24,37 @@ const MOST: usize = 1000;
 
 /// Every service, each on its own port. Dropping it closes them.
 #[derive(Debug)]
-pub struct Platform {
+pub struct PlatformStub {
     /// The search service.
-    pub semantic_search: Service,
+    pub semantic_search: ServiceStub,
     /// The agent service.
-    pub ai_agents: Service,
+    pub ai_agents: ServiceStub,
     /// Runs models for text and code.
-    pub code_orchestrator: Service,
+    pub code_orchestrator: ServiceStub,
     /// Fits conversations into windows.
-    pub context_management: Service,
+    pub context_management: ServiceStub,
     /// The service of local models.
-    pub inference: Service,
+    pub inference: ServiceStub,
 }
 
 /// One service of the platform.
 #[derive(Debug)]
-pub struct Service {
+pub struct ServiceStub {
     port: u16,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<ServiceCall>>>,
     _serving: JoinSet<()>,
 }
 
 /// A request that a service got.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct ServiceCall {
     /// The head of the request.
-    pub head: Head,
+    pub head: MessageHead,
     /// Its body as JSON; `null` if there was none.
     pub body: Value,
 }
 
-impl Platform {
+impl PlatformStub {
     /// The platform as it is: a member that is not known is refused.
     pub async fn start() -> Self {
         Self::of(SEARCH).await
@@ -78,16 +78,16 @@ impl Platform {
 
     async fn at(search: &'static [Route], place: impl Fn(u16) -> (IpAddr, u16)) -> Self {
         Self {
-            semantic_search: Service::start(place(8081), search).await,
-            ai_agents: Service::start(place(8082), AGENTS).await,
-            code_orchestrator: Service::start(place(8083), TEXT).await,
-            inference: Service::start(place(8085), INFERENCE).await,
-            context_management: Service::start(place(8086), CONTEXT).await,
+            semantic_search: ServiceStub::start(place(8081), search).await,
+            ai_agents: ServiceStub::start(place(8082), AGENTS).await,
+            code_orchestrator: ServiceStub::start(place(8083), TEXT).await,
+            inference: ServiceStub::start(place(8085), INFERENCE).await,
+            context_management: ServiceStub::start(place(8086), CONTEXT).await,
         }
     }
 }
 
-impl Service {
+impl ServiceStub {
     async fn start(place: (IpAddr, u16), routes: &'static [Route]) -> Self {
         let listener = TcpListener::bind(place).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
@@ -103,7 +103,7 @@ impl Service {
     }
 
     /// Everything it was asked.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<ServiceCall> {
         self.asked.lock().expect("nobody panicked").clone()
     }
 
@@ -113,14 +113,18 @@ impl Service {
     }
 }
 
-impl Asked {
+impl ServiceCall {
     /// Returns method and target.
     pub fn line(&self) -> String {
         format!("{} {}", self.head.word(0), self.head.word(1))
     }
 }
 
-async fn accept(listener: TcpListener, routes: &'static [Route], asked: Arc<Mutex<Vec<Asked>>>) {
+async fn accept(
+    listener: TcpListener,
+    routes: &'static [Route],
+    asked: Arc<Mutex<Vec<ServiceCall>>>,
+) {
     let mut serving = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         serving.spawn(serve(stream, routes, Arc::clone(&asked)));
@@ -128,12 +132,12 @@ async fn accept(listener: TcpListener, routes: &'static [Route], asked: Arc<Mute
     }
 }
 
-async fn serve(mut stream: TcpStream, routes: &[Route], asked: Arc<Mutex<Vec<Asked>>>) {
+async fn serve(mut stream: TcpStream, routes: &[Route], asked: Arc<Mutex<Vec<ServiceCall>>>) {
     let mut buffer = Vec::new();
     while let Some((head, body)) = request(&mut stream, &mut buffer).await {
         let body = serde_json::from_slice(&body).unwrap_or_default();
         let (status, answer) = answer(routes, &head, &body);
-        note(&asked, Asked { head, body });
+        note(&asked, ServiceCall { head, body });
         let answer = answer.to_string();
         let length = answer.len().to_string();
         let headers =
@@ -146,7 +150,7 @@ async fn serve(mut stream: TcpStream, routes: &[Route], asked: Arc<Mutex<Vec<Ask
 }
 
 /// Remembers the last requests: a stub may serve for days.
-fn note(asked: &Mutex<Vec<Asked>>, new: Asked) {
+fn note(asked: &Mutex<Vec<ServiceCall>>, new: ServiceCall) {
     let mut asked = asked.lock().expect("nobody panicked");
     if asked.len() >= MOST {
         asked.drain(..MOST / 2);
@@ -154,9 +158,9 @@ fn note(asked: &Mutex<Vec<Asked>>, new: Asked) {
     asked.push(new);
 }
 
-async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(Head, Vec<u8>)> {
+async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(MessageHead, Vec<u8>)> {
     let head = loop {
-        if let Some(head) = Head::take(buffer) {
+        if let Some(head) = MessageHead::take(buffer) {
             break head;
         }
         more(stream, buffer).await?;
@@ -176,7 +180,7 @@ async fn more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
     read.is_ok_and(|read| read > 0).then_some(())
 }
 
-fn answer(routes: &[Route], head: &Head, body: &Value) -> (u16, Value) {
+fn answer(routes: &[Route], head: &MessageHead, body: &Value) -> (u16, Value) {
     let target = head.word(1);
     let path = target.split('?').next().unwrap_or_default();
     let asked = format!("{} {path}", head.word(0));

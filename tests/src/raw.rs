@@ -2,7 +2,7 @@
 
 use crate::{
     PATIENCE,
-    http::{self, Body, Head},
+    http::{self, Body, MessageHead},
 };
 use serde_json::Value;
 use std::{future::Future, net::SocketAddr};
@@ -14,26 +14,26 @@ use tokio::{
 
 /// A connection of a caller.
 #[derive(Debug)]
-pub struct Raw {
+pub struct RawConnection {
     stream: TcpStream,
     buffer: Vec<u8>,
-    gone: Option<Ending>,
+    gone: Option<BodyEnd>,
 }
 
 /// A reply, as far as it came.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The head of the reply.
-    pub head: Head,
+    pub head: MessageHead,
     /// Its body, freed of its framing.
     pub body: Vec<u8>,
     /// The end of the body.
-    pub ending: Ending,
+    pub ending: BodyEnd,
 }
 
 /// The end of a body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Ending {
+pub enum BodyEnd {
     /// At its delimitation.
     Proper,
     /// With the connection, before its framing says.
@@ -62,7 +62,7 @@ async fn in_time<T>(waiting: impl Future<Output = T>) -> T {
     time::timeout(PATIENCE, waiting).await.expect("something should have come by now")
 }
 
-impl Raw {
+impl RawConnection {
     /// Connects to `address`.
     pub async fn connect(address: SocketAddr) -> Self {
         let stream = in_time(TcpStream::connect(address)).await.expect("somebody listens");
@@ -107,9 +107,9 @@ impl Raw {
 
     /// The head of the next reply, if the connection does not close before it. What comes after it
     /// is left to be read.
-    pub async fn try_head(&mut self) -> Option<Head> {
+    pub async fn try_head(&mut self) -> Option<MessageHead> {
         loop {
-            if let Some(head) = Head::take(&mut self.buffer) {
+            if let Some(head) = MessageHead::take(&mut self.buffer) {
                 return Some(head);
             }
             if !self.fill().await {
@@ -119,15 +119,15 @@ impl Raw {
     }
 
     /// The next reply, from its head on.
-    pub async fn begin(&mut self) -> Stream<'_> {
+    pub async fn begin(&mut self) -> StreamingReply<'_> {
         self.try_begin().await.expect("the connection closed without a reply")
     }
 
-    async fn try_begin(&mut self) -> Option<Stream<'_>> {
+    async fn try_begin(&mut self) -> Option<StreamingReply<'_>> {
         let head = self.try_head().await?;
         let bodiless = head.word(1).starts_with('1') || ["204", "304"].contains(&head.word(1));
         let body = if bodiless { Body::Ended } else { head.body(Body::UntilClose) };
-        Some(Stream { raw: self, head, body, text: Vec::new() })
+        Some(StreamingReply { raw: self, head, body, text: Vec::new() })
     }
 
     /// Waits until the peer closes the connection; returns the bytes before it.
@@ -137,7 +137,7 @@ impl Raw {
     }
 
     /// Returns the end of the connection, if it has ended.
-    pub const fn gone(&self) -> Option<Ending> {
+    pub const fn gone(&self) -> Option<BodyEnd> {
         self.gone
     }
 
@@ -147,9 +147,9 @@ impl Raw {
             return false;
         }
         self.gone = match in_time(self.stream.read_buf(&mut self.buffer)).await {
-            Ok(0) => Some(Ending::Cut),
+            Ok(0) => Some(BodyEnd::Cut),
             Ok(_) => None,
-            Err(_) => Some(Ending::Reset),
+            Err(_) => Some(BodyEnd::Reset),
         };
         self.gone.is_none()
     }
@@ -157,16 +157,16 @@ impl Raw {
 
 /// A reply that is still coming.
 #[derive(Debug)]
-pub struct Stream<'raw> {
-    raw: &'raw mut Raw,
+pub struct StreamingReply<'raw> {
+    raw: &'raw mut RawConnection,
     /// The head of the reply.
-    pub head: Head,
+    pub head: MessageHead,
     body: Body,
     /// The received part of the body that was not returned yet.
     text: Vec<u8>,
 }
 
-impl Stream<'_> {
+impl StreamingReply<'_> {
     /// The next event or comment without its blank line, if the body does not end before it.
     pub async fn block(&mut self) -> Option<String> {
         loop {
@@ -187,10 +187,10 @@ impl Stream<'_> {
     }
 
     /// Returns the end of the body, once it is known.
-    pub fn ending(&self) -> Ending {
+    pub fn ending(&self) -> BodyEnd {
         match (self.body, self.raw.gone) {
-            (Body::Ended, _) | (Body::UntilClose, Some(Ending::Cut)) => Ending::Proper,
-            (Body::Broken, _) => Ending::Broken,
+            (Body::Ended, _) | (Body::UntilClose, Some(BodyEnd::Cut)) => BodyEnd::Proper,
+            (Body::Broken, _) => BodyEnd::Broken,
             (_, gone) => gone.expect("the body has ended"),
         }
     }
@@ -233,8 +233,8 @@ impl Reply {
         })
     }
 
-    /// Its status and, of an error, the code.
-    pub fn told(&self) -> String {
+    /// Returns its status and, of an error, the code: `429 rate_limited`.
+    pub fn status_and_code(&self) -> String {
         let code = serde_json::from_slice::<Value>(&self.body).unwrap_or_default();
         let code = code["error"]["code"].as_str().unwrap_or_default().to_owned();
         format!("{} {code}", self.status()).trim_end().to_owned()
@@ -252,17 +252,17 @@ impl Reply {
 
     /// Returns the text of its events, followed by the finish in brackets (`[stop]`), the code of
     /// an error as `<code>`, and `[DONE]`; `~` if the body did not end properly.
-    pub fn said(&self) -> String {
-        let mut said: String = self.events().iter().map(|event| said(event)).collect();
-        if self.ending != Ending::Proper {
-            said.push('~');
+    pub fn event_text(&self) -> String {
+        let mut text: String = self.events().iter().map(|event| text_of(event)).collect();
+        if self.ending != BodyEnd::Proper {
+            text.push('~');
         }
-        said
+        text
     }
 }
 
 /// Returns the text of one event.
-fn said(event: &str) -> String {
+fn text_of(event: &str) -> String {
     let Ok(event) = serde_json::from_str::<Value>(event) else { return event.to_owned() };
     if let Some(code) = event["error"]["code"].as_str() {
         return format!("<{code}>");

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 
 /// One step of a script.
 #[derive(Clone, Debug)]
-pub(crate) enum Act {
+pub(crate) enum ScriptStep {
     /// Sends these bytes.
     Send(Vec<u8>),
     /// Sends these bytes, each in a segment of its own.
@@ -25,7 +25,7 @@ pub(crate) enum Act {
 /// The script of one response. At its end the connection takes the next request, unless the script
 /// closed it.
 #[derive(Clone, Default)]
-pub struct Script(pub(crate) Vec<Act>);
+pub struct Script(pub(crate) Vec<ScriptStep>);
 
 impl Script {
     /// Does nothing, so far.
@@ -66,7 +66,7 @@ impl Script {
     /// These bytes as they are.
     #[must_use]
     pub fn bytes(mut self, bytes: impl AsRef<[u8]>) -> Self {
-        self.0.push(Act::Send(bytes.as_ref().to_vec()));
+        self.0.push(ScriptStep::Send(bytes.as_ref().to_vec()));
         self
     }
 
@@ -80,7 +80,7 @@ impl Script {
     /// The same, with `lines` among the fields of its head.
     #[must_use]
     pub fn with_fields(mut self, lines: &str) -> Self {
-        if let Some(Act::Send(head)) = self.0.first_mut() {
+        if let Some(ScriptStep::Send(head)) = self.0.first_mut() {
             let end = head.windows(4).position(|it| it == b"\r\n\r\n").expect("a head") + 2;
             head.splice(end..end, lines.bytes());
         }
@@ -102,37 +102,38 @@ impl Script {
     /// Lets so many milliseconds pass.
     #[must_use]
     pub fn wait(self, millis: u64) -> Self {
-        self.then(Act::Wait(Duration::from_millis(millis)))
+        self.then(ScriptStep::Wait(Duration::from_millis(millis)))
     }
 
     /// Says nothing more, until the peer leaves.
     #[must_use]
     pub fn stall(self) -> Self {
-        self.then(Act::Stall)
+        self.then(ScriptStep::Stall)
     }
 
     /// Closes the connection, politely.
     #[must_use]
     pub fn close(self) -> Self {
-        self.then(Act::Close)
+        self.then(ScriptStep::Close)
     }
 
     /// Resets the connection.
     #[must_use]
     pub fn reset(self) -> Self {
-        self.then(Act::Reset)
+        self.then(ScriptStep::Reset)
     }
 
     /// Sends this event again and again, until the peer leaves.
     #[must_use]
     pub fn flood(self, data: &str) -> Self {
-        self.then(Act::Flood(chunked(format!("data: {data}\n\n").as_bytes())))
+        self.then(ScriptStep::Flood(chunked(format!("data: {data}\n\n").as_bytes())))
     }
 
     /// The same, each byte in a segment of its own.
     #[must_use]
     pub fn dripping(self) -> Self {
-        let drip = |act| if let Act::Send(bytes) = act { Act::Drip(bytes) } else { act };
+        let drip =
+            |act| if let ScriptStep::Send(bytes) = act { ScriptStep::Drip(bytes) } else { act };
         Self(self.0.into_iter().map(drip).collect())
     }
 
@@ -143,7 +144,7 @@ impl Script {
         self
     }
 
-    fn then(mut self, act: Act) -> Self {
+    fn then(mut self, act: ScriptStep) -> Self {
         self.0.push(act);
         self
     }
@@ -153,11 +154,13 @@ impl Script {
 impl fmt::Debug for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let acts = self.0.iter().map(|act| match act {
-            Act::Send(bytes) | Act::Drip(bytes) | Act::Flood(bytes) => {
+            ScriptStep::Send(bytes) | ScriptStep::Drip(bytes) | ScriptStep::Flood(bytes) => {
                 let tail = &bytes[bytes.len().saturating_sub(80)..];
                 format!("...{}", String::from_utf8_lossy(tail))
             }
-            Act::Wait(_) | Act::Stall | Act::Close | Act::Reset => format!("{act:?}"),
+            ScriptStep::Wait(_) | ScriptStep::Stall | ScriptStep::Close | ScriptStep::Reset => {
+                format!("{act:?}")
+            }
         });
         f.debug_list().entries(acts).finish()
     }

@@ -1,6 +1,6 @@
 //! The configuration of a gateway for a test.
 
-use crate::{Dialect, Gateway, Redis, Upstream, gateway, platform::Platform, port};
+use crate::{Dialect, Gateway, Redis, Upstream, gateway, platform::PlatformStub, port};
 use sha2::{Digest as _, Sha256};
 use std::{
     fs,
@@ -21,9 +21,9 @@ pub struct Setup {
 
 /// A data directory that outlives a gateway. Dropping it removes the directory.
 #[derive(Debug)]
-pub struct Data(PathBuf);
+pub struct DataDirectory(PathBuf);
 
-impl Data {
+impl DataDirectory {
     /// Creates a directory.
     pub fn new() -> Self {
         Self(directory("gateway-data"))
@@ -35,13 +35,13 @@ impl Data {
     }
 }
 
-impl Default for Data {
+impl Default for DataDirectory {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for Data {
+impl Drop for DataDirectory {
     fn drop(&mut self) {
         // What is left behind is in a directory for temporary files.
         let _ = fs::remove_dir_all(&self.0);
@@ -156,7 +156,7 @@ impl Setup {
 
     /// Tools that the services of `platform` run.
     #[must_use]
-    pub fn with_platform(self, platform: &Platform) -> Self {
+    pub fn with_platform(self, platform: &PlatformStub) -> Self {
         self.set("services", "semantic_search_url", &platform.semantic_search.url())
             .set("services", "ai_agents_url", &platform.ai_agents.url())
             .set("services", "code_orchestrator_url", &platform.code_orchestrator.url())
@@ -183,7 +183,7 @@ impl Setup {
 
     /// The same, but what it keeps is kept in a file of `data`.
     #[must_use]
-    pub fn keeping(mut self, data: &Data) -> Self {
+    pub fn keeping(mut self, data: &DataDirectory) -> Self {
         self.data = Some(data.0.clone());
         self.set("store", "backend", "embedded")
     }

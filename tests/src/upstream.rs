@@ -2,10 +2,10 @@
 
 use crate::{
     PATIENCE,
-    exchange::{Ended, Exchange},
-    http::{Body, Head},
+    exchange::{Exchange, ExchangeEnd},
+    http::{Body, MessageHead},
     openai,
-    script::{Act, Script},
+    script::{Script, ScriptStep},
 };
 use std::{
     collections::VecDeque,
@@ -29,18 +29,18 @@ use tokio::{
 #[derive(Debug)]
 pub struct Upstream {
     port: u16,
-    desk: Arc<Desk>,
+    shared: Arc<SharedState>,
     _serving: JoinSet<()>,
 }
 
 #[derive(Debug)]
-struct Desk {
-    state: Mutex<State>,
+struct SharedState {
+    state: Mutex<UpstreamState>,
     changed: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct UpstreamState {
     scripts: VecDeque<Script>,
     usual: Option<Script>,
     /// The script for the request of this number and body, if none is queued.
@@ -58,10 +58,11 @@ impl Upstream {
     pub async fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let desk = Arc::new(Desk { state: Mutex::default(), changed: watch::channel(()).0 });
+        let shared =
+            Arc::new(SharedState { state: Mutex::default(), changed: watch::channel(()).0 });
         let mut serving = JoinSet::new();
-        serving.spawn(accept(listener, Arc::clone(&desk)));
-        Self { port, desk, _serving: serving }
+        serving.spawn(accept(listener, Arc::clone(&shared)));
+        Self { port, shared, _serving: serving }
     }
 
     /// Returns the base URL of its API.
@@ -76,32 +77,32 @@ impl Upstream {
 
     /// Queues the script of the next request.
     pub fn next(&self, script: Script) {
-        self.desk.with(|state| state.scripts.push_back(script));
+        self.shared.with(|state| state.scripts.push_back(script));
     }
 
     /// Sets the script of requests without a queued one.
     pub fn always(&self, script: Script) {
-        self.desk.with(|state| state.usual = Some(script));
+        self.shared.with(|state| state.usual = Some(script));
     }
 
     /// Sets the scripts of requests without a queued one, by number and body.
     pub fn numbered(&self, script: fn(usize, &[u8]) -> Script) {
-        self.desk.with(|state| state.numbered = Some(script));
+        self.shared.with(|state| state.numbered = Some(script));
     }
 
     /// Sets the scripts of requests without a queued one, by path and body.
     pub fn addressed(&self, script: fn(&str, &[u8]) -> Script) {
-        self.desk.with(|state| state.addressed = Some(script));
+        self.shared.with(|state| state.addressed = Some(script));
     }
 
     /// Stops recording requests, for load that would fill the memory of the test.
     pub fn forget(&self) {
-        self.desk.with(|state| state.is_forgetful = true);
+        self.shared.with(|state| state.is_forgetful = true);
     }
 
     /// Every request so far.
     pub fn exchanges(&self) -> Vec<Exchange> {
-        self.desk.with(|state| state.exchanges.clone())
+        self.shared.with(|state| state.exchanges.clone())
     }
 
     /// Returns the last exchange.
@@ -111,7 +112,7 @@ impl Upstream {
 
     /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
-        self.desk.with(|state| state.connections)
+        self.shared.with(|state| state.connections)
     }
 
     /// Waits until `number` requests have arrived.
@@ -121,7 +122,7 @@ impl Upstream {
 
     /// Waits until a request has arrived and every one so far has ended; returns the end of the
     /// last one.
-    pub async fn ended(&self) -> Ended {
+    pub async fn ended(&self) -> ExchangeEnd {
         let over = |it: &Exchange| it.ended.is_some();
         self.until(|exchanges| !exchanges.is_empty() && exchanges.iter().all(over)).await;
         self.last().ended.expect("it has ended")
@@ -129,9 +130,9 @@ impl Upstream {
 
     /// Waits until what it remembers is so.
     pub async fn until(&self, is_so: impl Fn(&[Exchange]) -> bool) {
-        let mut changes = self.desk.changed.subscribe();
+        let mut changes = self.shared.changed.subscribe();
         let waiting = async {
-            while !self.desk.with(|state| is_so(&state.exchanges)) {
+            while !self.shared.with(|state| is_so(&state.exchanges)) {
                 changes.changed().await.expect("the upstream is there");
             }
         };
@@ -140,13 +141,13 @@ impl Upstream {
     }
 }
 
-impl Desk {
-    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+impl SharedState {
+    fn with<T>(&self, act: impl FnOnce(&mut UpstreamState) -> T) -> T {
         act(&mut self.state.lock().expect("nobody panicked"))
     }
 
     /// Notes a request and takes its script.
-    fn take(&self, connection: usize, head: Head, body: Vec<u8>) -> (usize, Script) {
+    fn take(&self, connection: usize, head: MessageHead, body: Vec<u8>) -> (usize, Script) {
         let taken = self.with(|state| {
             let planned = state.scripts.pop_front().or_else(|| state.usual.clone());
             let number = state.exchanges.len();
@@ -170,38 +171,38 @@ impl Desk {
     }
 }
 
-async fn accept(listener: TcpListener, desk: Arc<Desk>) {
+async fn accept(listener: TcpListener, shared: Arc<SharedState>) {
     let mut serving = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        let connection = desk.with(|state| {
+        let connection = shared.with(|state| {
             state.connections += 1;
             state.connections
         });
-        serving.spawn(serve(connection, stream, Arc::clone(&desk)));
+        serving.spawn(serve(connection, stream, Arc::clone(&shared)));
         while serving.try_join_next().is_some() {}
     }
 }
 
-async fn serve(connection: usize, stream: TcpStream, desk: Arc<Desk>) {
+async fn serve(connection: usize, stream: TcpStream, shared: Arc<SharedState>) {
     stream.set_nodelay(true).expect("a TCP socket");
     let (mut reader, mut writer) = stream.into_split();
     let mut buffer = Vec::new();
     while let Some((head, body)) = request(&mut reader, &mut buffer).await {
-        let (number, script) = desk.take(connection, head, body);
+        let (number, script) = shared.take(connection, head, body);
         let began = Instant::now();
         let played = tokio::select! {
-            played = play(script, &mut writer, &desk, number) => played,
-            () = left(&mut reader, &mut buffer) => Played::Alone,
+            played = play(script, &mut writer, &shared, number) => played,
+            () = left(&mut reader, &mut buffer) => ScriptEnd::Alone,
         };
         let ended = match played {
-            Played::Alone => Ended::Left(began.elapsed()),
-            Played::Open | Played::Closed | Played::Reset => Ended::Played,
+            ScriptEnd::Alone => ExchangeEnd::Left(began.elapsed()),
+            ScriptEnd::Open | ScriptEnd::Closed | ScriptEnd::Reset => ExchangeEnd::Played,
         };
-        desk.note(number, |exchange| exchange.ended = Some(ended));
+        shared.note(number, |exchange| exchange.ended = Some(ended));
         match played {
-            Played::Open => {}
-            Played::Alone | Played::Closed => return,
-            Played::Reset => {
+            ScriptEnd::Open => {}
+            ScriptEnd::Alone | ScriptEnd::Closed => return,
+            ScriptEnd::Reset => {
                 reader.as_ref().set_zero_linger().expect("a TCP socket");
                 return writer.forget();
             }
@@ -210,9 +211,12 @@ async fn serve(connection: usize, stream: TcpStream, desk: Arc<Desk>) {
 }
 
 /// The next request of a connection, if there is one.
-async fn request(reader: &mut OwnedReadHalf, buffer: &mut Vec<u8>) -> Option<(Head, Vec<u8>)> {
+async fn request(
+    reader: &mut OwnedReadHalf,
+    buffer: &mut Vec<u8>,
+) -> Option<(MessageHead, Vec<u8>)> {
     let head = loop {
-        if let Some(head) = Head::take(buffer) {
+        if let Some(head) = MessageHead::take(buffer) {
             break head;
         }
         more(reader, buffer).await?;
@@ -239,7 +243,7 @@ async fn left(reader: &mut OwnedReadHalf, buffer: &mut Vec<u8>) {
 
 /// The end of a script.
 #[derive(Clone, Copy)]
-enum Played {
+enum ScriptEnd {
     /// The connection can be used again.
     Open,
     Closed,
@@ -248,37 +252,52 @@ enum Played {
     Alone,
 }
 
-async fn play(script: Script, writer: &mut OwnedWriteHalf, desk: &Desk, number: usize) -> Played {
+async fn play(
+    script: Script,
+    writer: &mut OwnedWriteHalf,
+    shared: &SharedState,
+    number: usize,
+) -> ScriptEnd {
     for act in script.0 {
         let sent = match act {
-            Act::Send(bytes) => send(writer, desk, number, &bytes).await,
-            Act::Drip(bytes) => drip(writer, desk, number, &bytes).await,
-            Act::Flood(bytes) => flood(writer, desk, number, &bytes).await,
-            Act::Wait(delay) => {
+            ScriptStep::Send(bytes) => send(writer, shared, number, &bytes).await,
+            ScriptStep::Drip(bytes) => drip(writer, shared, number, &bytes).await,
+            ScriptStep::Flood(bytes) => flood(writer, shared, number, &bytes).await,
+            ScriptStep::Wait(delay) => {
                 time::sleep(delay).await;
                 true
             }
-            Act::Stall => std::future::pending().await,
-            Act::Close => return Played::Closed,
-            Act::Reset => return Played::Reset,
+            ScriptStep::Stall => std::future::pending().await,
+            ScriptStep::Close => return ScriptEnd::Closed,
+            ScriptStep::Reset => return ScriptEnd::Reset,
         };
         if !sent {
-            return Played::Alone;
+            return ScriptEnd::Alone;
         }
     }
-    Played::Open
+    ScriptEnd::Open
 }
 
 /// Whether the peer was there to take it.
-async fn send(writer: &mut OwnedWriteHalf, desk: &Desk, number: usize, bytes: &[u8]) -> bool {
+async fn send(
+    writer: &mut OwnedWriteHalf,
+    shared: &SharedState,
+    number: usize,
+    bytes: &[u8],
+) -> bool {
     let sent = writer.write_all(bytes).await.is_ok();
-    desk.note(number, |exchange| exchange.sent += bytes.len());
+    shared.note(number, |exchange| exchange.sent += bytes.len());
     sent
 }
 
-async fn drip(writer: &mut OwnedWriteHalf, desk: &Desk, number: usize, bytes: &[u8]) -> bool {
+async fn drip(
+    writer: &mut OwnedWriteHalf,
+    shared: &SharedState,
+    number: usize,
+    bytes: &[u8],
+) -> bool {
     for byte in bytes {
-        if !send(writer, desk, number, &[*byte]).await {
+        if !send(writer, shared, number, &[*byte]).await {
             return false;
         }
         tokio::task::yield_now().await;
@@ -286,8 +305,13 @@ async fn drip(writer: &mut OwnedWriteHalf, desk: &Desk, number: usize, bytes: &[
     true
 }
 
-async fn flood(writer: &mut OwnedWriteHalf, desk: &Desk, number: usize, bytes: &[u8]) -> bool {
-    while send(writer, desk, number, bytes).await {
+async fn flood(
+    writer: &mut OwnedWriteHalf,
+    shared: &SharedState,
+    number: usize,
+    bytes: &[u8],
+) -> bool {
+    while send(writer, shared, number, bytes).await {
         tokio::task::yield_now().await;
     }
     false

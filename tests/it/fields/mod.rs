@@ -3,7 +3,9 @@
 
 mod table;
 
-use gateway_tests::{Dialect, Exchange, Gateway, Setup, Speech, Upstream, number, request, tell};
+use gateway_tests::{
+    Dialect, Exchange, Gateway, ScriptedAnswer, Setup, Upstream, number, print_measurement, request,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use table::{CallerTable, RequestField, TABLES};
@@ -68,7 +70,7 @@ impl FieldBench {
         let mut setup = Setup::new();
         for dialect in Dialect::ALL {
             let (name, upstream) = (dialect.name(), Upstream::start().await);
-            upstream.always(dialect.says(&Speech::text(&[r#"{"a":"ok"}"#]), false));
+            upstream.always(dialect.says(&ScriptedAnswer::text(&[r#"{"a":"ok"}"#]), false));
             setup = setup.provider(name, &upstream.url()).speaking(name, dialect);
             upstreams.insert(name, upstream);
         }
@@ -159,7 +161,7 @@ async fn no_field_alone_is_lost_silently() {
             let pair = format!("{} to {}", table.dialect.name(), to.name());
             assert_eq!(base.status, 200, "{pair}: {}", base.text);
             if !base.dropped.is_empty() {
-                tell(&format!("{pair}: {:?}", base.dropped));
+                print_measurement(&format!("{pair}: {:?}", base.dropped));
             }
             for field in table.fields.iter().filter(|it| !need_not_be_sent(table, to, **it)) {
                 let reply = bench.send(table, to, &[*field]).await;
@@ -174,7 +176,7 @@ async fn no_field_alone_is_lost_silently() {
             }
         }
     }
-    tell(&format!("fields alone: {fates:?}"));
+    print_measurement(&format!("fields alone: {fates:?}"));
     assert!(silent.is_empty(), "{} silent:\n{}", silent.len(), silent.join("\n"));
 }
 
@@ -224,6 +226,6 @@ async fn no_field_of_a_pair_is_lost_silently() {
             }
         }
     }
-    tell(&format!("fields in pairs, seed {seed}: {fates:?}"));
+    print_measurement(&format!("fields in pairs, seed {seed}: {fates:?}"));
     assert!(silent.is_empty(), "{} silent:\n{}", silent.len(), silent.join("\n"));
 }

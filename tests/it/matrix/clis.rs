@@ -2,7 +2,7 @@
 //! rejected: unsupported parameters are dropped and reported.
 
 use super::{caller::Caller, hearing, model, start};
-use gateway_tests::{Dialect, Exchange, Reply, Script, Speech, request};
+use gateway_tests::{Dialect, Exchange, Reply, Script, ScriptedAnswer, request};
 use serde_json::{Value, json};
 
 /// A client: how it calls, and the first turn of a conversation.
@@ -139,8 +139,8 @@ async fn check(client: fn() -> Client) -> Vec<(Dialect, Exchange, Reply)> {
     let (upstream, gateway) = start().await;
     let mut seen = Vec::new();
     for dialect in Dialect::ALL {
-        let call = Speech::calls(&[("shell", json!({ "command": "ls" }))]);
-        let text = Speech { thought: "Well.", ..Speech::text(&["REA", "DME.md"]) };
+        let call = ScriptedAnswer::calls(&[("shell", json!({ "command": "ls" }))]);
+        let text = ScriptedAnswer { thought: "Well.", ..ScriptedAnswer::text(&["REA", "DME.md"]) };
         for (client, speech, heard) in [
             (client(), call, r#"shell {"command":"ls"} [tool_calls]"#),
             (client().after_its_command(), text, "(Well.) README.md [stop]"),

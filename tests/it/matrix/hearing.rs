@@ -2,7 +2,7 @@
 //! [finish]`, the status and code of a failure, `<broken>` for a stream that reports a failure.
 
 use super::caller::Caller;
-use gateway_tests::{Ending, Reply};
+use gateway_tests::{BodyEnd, Reply};
 use serde_json::Value;
 
 /// One response, or its failure.
@@ -19,7 +19,7 @@ pub(super) fn heard(caller: Caller, reply: &Reply) -> String {
     if reply.status() != 200 {
         return failure(caller, reply);
     }
-    if reply.ending != Ending::Proper {
+    if reply.ending != BodyEnd::Proper {
         return format!("a reply that ends in {:?}", reply.ending);
     }
     let is_stream = reply.header("content-type").starts_with("text/event-stream");

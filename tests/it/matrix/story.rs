@@ -1,6 +1,6 @@
 //! Requests and responses, independent of the dialect.
 
-use gateway_tests::{Dialect, Script, Speech};
+use gateway_tests::{Dialect, Script, ScriptedAnswer};
 use serde_json::json;
 
 /// A request feature in addition to a response to `Hello`.
@@ -41,7 +41,7 @@ pub(super) struct Story {
     pub(super) name: &'static str,
     pub(super) wish: Wish,
     act: Act,
-    speech: Speech,
+    speech: ScriptedAnswer,
     /// The expected view of the caller.
     heard: &'static str,
     /// The texts that must reach the provider.
@@ -54,7 +54,7 @@ pub(super) const PICTURE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB";
 impl Story {
     /// Returns all stories.
     pub(super) fn all() -> Vec<Self> {
-        let text = || Speech::text(&["Hel", "lo."]);
+        let text = || ScriptedAnswer::text(&["Hel", "lo."]);
         let look = ("look", json!({ "city": "Oslo", "days": 2 }));
         let locate = ("locate", json!({}));
         let says = |name, wish, speech, heard, arrives| Self {
@@ -70,14 +70,14 @@ impl Story {
             says(
                 "tools",
                 Wish(&[Want::Tools, Want::History]),
-                Speech::calls(std::slice::from_ref(&look)),
+                ScriptedAnswer::calls(std::slice::from_ref(&look)),
                 r#"look {"city":"Oslo","days":2} [tool_calls]"#,
                 &["look", "locate", "the city to look at", "12 C", "Bergen"],
             ),
             says(
                 "parallel tools",
                 Wish(&[Want::Tools]),
-                Speech { calls: vec![look, locate], ..text() },
+                ScriptedAnswer { calls: vec![look, locate], ..text() },
                 r#"Hello. look {"city":"Oslo","days":2} locate {} [tool_calls]"#,
                 &["look", "locate"],
             ),
@@ -85,14 +85,14 @@ impl Story {
             says(
                 "structured",
                 Wish(&[Want::Schema]),
-                Speech::text(&["{\"verdict\":", "true}"]),
+                ScriptedAnswer::text(&["{\"verdict\":", "true}"]),
                 r#"{"verdict":true} [stop]"#,
                 &["verdict"],
             ),
             says(
                 "reasoning",
                 Wish(&[Want::Reasoning]),
-                Speech { thought: "Hm.", ..text() },
+                ScriptedAnswer { thought: "Hm.", ..text() },
                 "(Hm.) Hello. [stop]",
                 &[],
             ),

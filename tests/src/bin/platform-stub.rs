@@ -8,7 +8,7 @@
 //! As they are today, services refuse members that they do not know; with `--newer` the search knows
 //! taxonomies, chunks and similar chapters.
 
-use gateway_tests::platform::Platform;
+use gateway_tests::platform::PlatformStub;
 use std::{
     env,
     io::{self, Write as _},
@@ -20,7 +20,7 @@ async fn main() -> io::Result<()> {
     let (flags, hosts): (Vec<_>, Vec<_>) = env::args().skip(1).partition(|it| it == "--newer");
     let host = hosts.first().map(|host| host.parse::<IpAddr>());
     let host = host.transpose().map_err(io::Error::other)?.unwrap_or(Ipv4Addr::LOCALHOST.into());
-    let platform = Platform::on_usual_ports(host, !flags.is_empty()).await;
+    let platform = PlatformStub::on_usual_ports(host, !flags.is_empty()).await;
     let services = [
         ("semantic-search", &platform.semantic_search),
         ("ai-agents", &platform.ai_agents),

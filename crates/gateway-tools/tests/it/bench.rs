@@ -1,7 +1,7 @@
 //! The common parts of the tests.
 
 use gateway_core::{Json, ToolCall, ToolContext, ToolError, Tools as _};
-use gateway_tests::{Upstream, platform::Platform};
+use gateway_tests::{Upstream, platform::PlatformStub};
 use gateway_tools::{
     AI_AGENTS, CODE_ORCHESTRATOR, ClientSettings, ExecutorLimits, ProxyTool, SEMANTIC_SEARCH,
     ServiceClient, ServicesSettings, ToolEndpoint, ToolExecutor, ToolRegistry, ToolRow,
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
 /// Every tool, over `platform`.
-pub(crate) fn executor(platform: &Platform, configured: &[ToolSettings]) -> ToolExecutor {
+pub(crate) fn executor(platform: &PlatformStub, configured: &[ToolSettings]) -> ToolExecutor {
     let mut services = ServicesSettings::default();
     for (name, service) in [
         (SEMANTIC_SEARCH, &platform.semantic_search),

@@ -6,7 +6,7 @@ use gateway_core::{
     ChatRequest, Chunk, Content, FinishReason, Provider, ProviderRequest, ProviderResponse,
     ResponseMeta, Result, StreamEvent, ToolCallDelta, ToolContext, ToolLoop,
 };
-use gateway_tests::{Script, Upstream, platform::Platform};
+use gateway_tests::{Script, Upstream, platform::PlatformStub};
 use gateway_tools::ToolExecutor;
 use std::sync::{
     Arc, Mutex,
@@ -85,7 +85,7 @@ async fn talk(model: &Arc<Model>, executor: ToolExecutor) -> String {
 
 #[tokio::test]
 async fn tool_results_are_fed_back_to_model() {
-    let platform = Platform::newer().await;
+    let platform = PlatformStub::newer().await;
     let model = Model::new(&[("semantic_search", r#"{"query":"tides"}"#)], 1);
     assert_eq!(talk(&model, executor(&platform, &[])).await, "done");
     assert_eq!(
@@ -101,7 +101,7 @@ async fn tool_results_are_fed_back_to_model() {
 
 #[tokio::test]
 async fn invented_tool_call_is_an_error_result() {
-    let platform = Platform::newer().await;
+    let platform = PlatformStub::newer().await;
     for arguments in ["{", r#"{"chunk_id":"a","chunk_id":"b"}"#, r#"{"chunk_id":".."}"#, "[]"] {
         let model = Model::new(&[("get_chunk", arguments)], 1);
         assert_eq!(talk(&model, executor(&platform, &[])).await, "done");
@@ -114,7 +114,7 @@ async fn invented_tool_call_is_an_error_result() {
 
 #[tokio::test]
 async fn endless_tool_loop_costs_nine_requests() {
-    let platform = Platform::newer().await;
+    let platform = PlatformStub::newer().await;
     let model = Model::new(&[("echo", r#"{"message":"again"}"#)], usize::MAX);
     talk(&model, executor(&platform, &[])).await;
     assert_eq!(model.asked.load(Ordering::Relaxed), 9);

@@ -2,24 +2,28 @@
 
 use crate::bench::{call, context, executor, run, word};
 use gateway_core::{Function, Json, ToolContext, ToolKind, ToolSpec, Tools as _};
-use gateway_tests::platform::{Platform, Service};
+use gateway_tests::platform::{PlatformStub, ServiceStub};
 use gateway_tools::ToolSettings;
 use serde_json::{Value, json};
 
-async fn sent(platform: &Platform, name: &str, arguments: Value) -> (&'static str, Vec<String>) {
+async fn sent(
+    platform: &PlatformStub,
+    name: &str,
+    arguments: Value,
+) -> (&'static str, Vec<String>) {
     let outcome = run(&executor(platform, &[]), name, &arguments).await;
     (word(&outcome), log(platform))
 }
 
-fn log(platform: &Platform) -> Vec<String> {
+fn log(platform: &PlatformStub) -> Vec<String> {
     let services = [&platform.semantic_search, &platform.ai_agents, &platform.code_orchestrator];
-    services.into_iter().flat_map(Service::log).collect()
+    services.into_iter().flat_map(ServiceStub::log).collect()
 }
 
 /// Asked with `arguments`, the tool sends exactly these requests to the services as they are, and
 /// the last of them is answered.
 async fn check(name: &str, arguments: Value, expected: &[&str]) {
-    let platform = Platform::start().await;
+    let platform = PlatformStub::start().await;
     assert_eq!(
         sent(&platform, name, arguments).await,
         ("ok", expected.iter().map(|it| (*it).to_owned()).collect())
@@ -28,7 +32,7 @@ async fn check(name: &str, arguments: Value, expected: &[&str]) {
 
 /// The same, over services of a newer version.
 async fn check_newer(name: &str, arguments: Value, expected: &str) {
-    let platform = Platform::newer().await;
+    let platform = PlatformStub::newer().await;
     assert_eq!(sent(&platform, name, arguments).await, ("ok", vec![expected.to_owned()]));
 }
 
@@ -105,10 +109,10 @@ async fn get_chunk_requests_chunk_by_id() {
 
 #[tokio::test]
 async fn missing_chunk_differs_from_missing_path() {
-    let newer = Platform::newer().await;
+    let newer = PlatformStub::newer().await;
     let chunk = json!({ "chunk_id": "missing" });
     assert_eq!(sent(&newer, "get_chunk", chunk).await.0, "not_found");
-    let platform = Platform::start().await;
+    let platform = PlatformStub::start().await;
     let chapter = json!({ "chapter_id": "c" });
     assert_eq!(sent(&platform, "similar_chapters", chapter).await.0, "upstream_status");
 }
@@ -126,7 +130,7 @@ async fn similar_chapters_sends_chapter() {
 #[tokio::test]
 async fn embedding_positions_are_detected() {
     check("embed", json!({ "texts": ["a"] }), &[r#"POST /v1/embed {"text":["a"]}"#]).await;
-    let newer = Platform::newer().await;
+    let newer = PlatformStub::newer().await;
     let (outcome, asked) = sent(&newer, "embed", json!({ "texts": ["a"], "model": "m" })).await;
     assert_eq!(outcome, "ok");
     assert_eq!(
@@ -231,7 +235,7 @@ async fn local_tools_need_no_service() {
 
 #[tokio::test]
 async fn every_builtin_tool_is_listed() {
-    let names: Vec<_> = executor(&Platform::start().await, &[])
+    let names: Vec<_> = executor(&PlatformStub::start().await, &[])
         .specs()
         .iter()
         .map(|spec| spec.name().to_owned())
@@ -246,7 +250,7 @@ async fn every_builtin_tool_is_listed() {
 
 #[tokio::test]
 async fn invalid_arguments_are_not_sent() {
-    let platform = Platform::start().await;
+    let platform = PlatformStub::start().await;
     for (name, arguments) in [
         ("search_corpus", json!({})),
         ("search_corpus", json!({ "query": 1 })),
@@ -269,7 +273,7 @@ async fn invalid_arguments_are_not_sent() {
 
 #[tokio::test]
 async fn extra_arguments_are_tolerated() {
-    let platform = Platform::start().await;
+    let platform = PlatformStub::start().await;
     let arguments = json!({ "query": "q", "thought": "hm", "collection": null });
     let lenient = ToolContext { strict: false, ..context() };
     let outcome = executor(&platform, &[]).run(&call("search_corpus", &arguments), &lenient).await;
@@ -279,7 +283,7 @@ async fn extra_arguments_are_tolerated() {
 
 /// With the taxonomy and the tiers of a session, what `name` sends.
 async fn in_session(name: &str, arguments: Value) -> String {
-    let platform = Platform::newer().await;
+    let platform = PlatformStub::newer().await;
     let session = ToolContext {
         taxonomy: Some("Sea_taxonomy".to_owned()),
         tier_filter: Some(vec![1, 2]),
@@ -328,7 +332,7 @@ async fn model_arguments_override_session_context() {
 
 #[tokio::test]
 async fn service_result_is_returned_unchanged() {
-    let platform = Platform::newer().await;
+    let platform = PlatformStub::newer().await;
     let outcome = run(&executor(&platform, &[]), "get_chunk", &json!({ "chunk_id": "c1" })).await;
     assert_eq!(
         outcome.unwrap().get(),
@@ -338,7 +342,7 @@ async fn service_result_is_returned_unchanged() {
 
 #[tokio::test]
 async fn common_tool_is_recognized_by_description() {
-    let platform = Platform::start().await;
+    let platform = PlatformStub::start().await;
     let executor = executor(&platform, &[]);
     let check = |name: &str, words: Option<&str>, parameters: Value, expected| {
         let known = executor.spec(name).unwrap();
@@ -359,7 +363,7 @@ async fn common_tool_is_recognized_by_description() {
 
 #[tokio::test]
 async fn configured_tool_replaces_builtin() {
-    let platform = Platform::start().await;
+    let platform = PlatformStub::start().await;
     let tool: ToolSettings = serde_json::from_value(json!({
         "name": "echo",
         "description": "Says how alike two texts are.",

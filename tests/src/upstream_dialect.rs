@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// A dialect of providers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Spoken {
+pub enum UpstreamDialect {
     /// The format of OpenAI Chat Completions.
     Chat,
     /// The format of Anthropic Messages.
@@ -18,9 +18,9 @@ pub enum Spoken {
 }
 
 /// A call of a tool: its id, where the dialect has any, its name, and its arguments.
-pub type Called<'a> = (&'a str, &'a str, Value);
+pub type CallRow<'a> = (&'a str, &'a str, Value);
 
-impl Spoken {
+impl UpstreamDialect {
     /// All formats of responses.
     pub const ALL: [Self; 4] = [Self::Chat, Self::Messages, Self::Gemini, Self::Ollama];
 
@@ -35,7 +35,7 @@ impl Spoken {
     }
 
     /// A turn that says `text`, if any, and makes `calls`.
-    pub fn turn(self, stream: bool, text: &str, calls: &[Called<'_>]) -> Script {
+    pub fn turn(self, stream: bool, text: &str, calls: &[CallRow<'_>]) -> Script {
         match (self, stream) {
             (Self::Chat, false) => Script::json(200, chat_whole(text, calls)),
             (Self::Chat, true) => Script::events(chat_chunks(text, calls)),
@@ -65,7 +65,7 @@ fn lines<const N: usize>(lines: [String; N]) -> Script {
     lines.into_iter().fold(begun, |script, line| script.chunk(line + "\n")).end()
 }
 
-fn chat_whole(text: &str, calls: &[Called<'_>]) -> String {
+fn chat_whole(text: &str, calls: &[CallRow<'_>]) -> String {
     if calls.is_empty() {
         return openai::whole(text);
     }
@@ -87,7 +87,7 @@ fn chat_whole(text: &str, calls: &[Called<'_>]) -> String {
     .to_string()
 }
 
-fn chat_chunks(text: &str, calls: &[Called<'_>]) -> Vec<String> {
+fn chat_chunks(text: &str, calls: &[CallRow<'_>]) -> Vec<String> {
     if calls.is_empty() {
         return openai::streamed(&[text]);
     }
@@ -112,7 +112,7 @@ fn chat_chunks(text: &str, calls: &[Called<'_>]) -> Vec<String> {
     chunks
 }
 
-fn messages_blocks(text: &str, calls: &[Called<'_>]) -> Vec<Value> {
+fn messages_blocks(text: &str, calls: &[CallRow<'_>]) -> Vec<Value> {
     let text = Some(text).filter(|text| !text.is_empty());
     let text = text.map(|text| json!({ "type": "text", "text": text }));
     let calls = calls.iter().map(|(id, name, arguments)| {
@@ -121,7 +121,7 @@ fn messages_blocks(text: &str, calls: &[Called<'_>]) -> Vec<Value> {
     text.into_iter().chain(calls).collect()
 }
 
-fn messages_whole(text: &str, calls: &[Called<'_>]) -> String {
+fn messages_whole(text: &str, calls: &[CallRow<'_>]) -> String {
     let stop = if calls.is_empty() { "end_turn" } else { "tool_use" };
     json!({
         "id": "msg_1", "type": "message", "role": "assistant", "model": "m-2026",
@@ -131,7 +131,7 @@ fn messages_whole(text: &str, calls: &[Called<'_>]) -> String {
     .to_string()
 }
 
-fn messages_events(text: &str, calls: &[Called<'_>]) -> Vec<Value> {
+fn messages_events(text: &str, calls: &[CallRow<'_>]) -> Vec<Value> {
     let message = json!({
         "id": "msg_1", "type": "message", "role": "assistant", "model": "m-2026", "content": [],
         "stop_reason": null, "stop_sequence": null,
@@ -162,7 +162,7 @@ fn messages_events(text: &str, calls: &[Called<'_>]) -> Vec<Value> {
     events
 }
 
-fn gemini(text: &str, calls: &[Called<'_>]) -> String {
+fn gemini(text: &str, calls: &[CallRow<'_>]) -> String {
     let text = Some(text).filter(|text| !text.is_empty()).map(|text| json!({ "text": text }));
     let calls = calls
         .iter()
@@ -177,7 +177,7 @@ fn gemini(text: &str, calls: &[Called<'_>]) -> String {
     .to_string()
 }
 
-fn ollama(text: &str, calls: &[Called<'_>], done: bool) -> String {
+fn ollama(text: &str, calls: &[CallRow<'_>], done: bool) -> String {
     let mut message = json!({ "role": "assistant", "content": text });
     if !calls.is_empty() {
         message["tool_calls"] = calls

@@ -1,25 +1,25 @@
 //! The format of Gemini `generateContent`.
 
-use super::{Speech, Stream};
+use super::{EncodedEvents, ScriptedAnswer};
 use serde_json::{Value, json};
 
-pub(super) fn whole(speech: &Speech) -> Value {
+pub(super) fn whole(speech: &ScriptedAnswer) -> Value {
     let parts: Vec<_> = parts(speech);
     answer(&parts, Some("STOP"))
 }
 
-pub(super) fn stream(speech: &Speech) -> Stream {
+pub(super) fn stream(speech: &ScriptedAnswer) -> EncodedEvents {
     let mut events: Vec<_> =
         parts(speech).iter().map(|part| answer(std::slice::from_ref(part), None)).collect();
     events.push(answer(&[json!({ "text": "" })], Some("STOP")));
-    Stream::of(events)
+    EncodedEvents::of(events)
 }
 
 pub(super) fn too_many() -> Value {
     json!({ "error": { "code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED" } })
 }
 
-fn parts(speech: &Speech) -> Vec<Value> {
+fn parts(speech: &ScriptedAnswer) -> Vec<Value> {
     let mut parts = Vec::new();
     if !speech.thought.is_empty() {
         parts.push(json!({ "text": speech.thought, "thought": true }));

@@ -1,7 +1,7 @@
 //! A response in the format of each kind of provider.
 //!
 //! ```text
-//! Speech --write--> chat | responses | messages | gemini | ollama --> Script
+//! ScriptedAnswer --write--> chat | responses | messages | gemini | ollama --> Script
 //! ```
 
 mod chat;
@@ -30,7 +30,7 @@ pub enum Dialect {
 
 /// One response: reasoning, then text, then tool calls.
 #[derive(Clone, Debug, Default)]
-pub struct Speech {
+pub struct ScriptedAnswer {
     /// The reasoning text.
     pub thought: &'static str,
     /// Pieces of the text.
@@ -40,7 +40,7 @@ pub struct Speech {
 }
 
 /// The format of a stream's events.
-enum Stream {
+enum EncodedEvents {
     /// Server-sent events, with their names if the dialect has names.
     Events(Vec<(Option<String>, String)>),
     /// One JSON line per event.
@@ -64,7 +64,7 @@ impl Dialect {
     }
 
     /// A provider that says `speech`, step by step or at once.
-    pub fn says(self, speech: &Speech, stream: bool) -> Script {
+    pub fn says(self, speech: &ScriptedAnswer, stream: bool) -> Script {
         if stream {
             return self.begin(speech, usize::MAX).end();
         }
@@ -79,7 +79,7 @@ impl Dialect {
     }
 
     /// A provider that streams `speech`, and hangs up instead of saying that this was all.
-    pub fn breaks_off(self, speech: &Speech) -> Script {
+    pub fn breaks_off(self, speech: &ScriptedAnswer) -> Script {
         let ending = match self {
             Self::Chat => 3,
             Self::Messages => 2,
@@ -100,15 +100,15 @@ impl Dialect {
     }
 
     /// The first `count` events of a streamed answer.
-    fn begin(self, speech: &Speech, count: usize) -> Script {
+    fn begin(self, speech: &ScriptedAnswer, count: usize) -> Script {
         match self.stream(speech) {
-            Stream::Events(events) => {
+            EncodedEvents::Events(events) => {
                 events.into_iter().take(count).fold(Script::streaming(), |script, (name, data)| {
                     let name = name.map(|name| format!("event: {name}\n")).unwrap_or_default();
                     script.chunk(format!("{name}data: {data}\n\n"))
                 })
             }
-            Stream::Lines(lines) => {
+            EncodedEvents::Lines(lines) => {
                 let headers =
                     [("content-type", "application/x-ndjson"), ("transfer-encoding", "chunked")];
                 let begun = Script::new().head(200, &headers);
@@ -120,7 +120,7 @@ impl Dialect {
         }
     }
 
-    fn stream(self, speech: &Speech) -> Stream {
+    fn stream(self, speech: &ScriptedAnswer) -> EncodedEvents {
         match self {
             Self::Chat => chat::stream(speech),
             Self::Responses => responses::stream(speech),
@@ -131,7 +131,7 @@ impl Dialect {
     }
 }
 
-impl Stream {
+impl EncodedEvents {
     fn len(&self) -> usize {
         match self {
             Self::Events(events) => events.len(),
@@ -151,7 +151,7 @@ impl Stream {
     }
 }
 
-impl Speech {
+impl ScriptedAnswer {
     /// Creates a response with text only.
     pub fn text(pieces: &[&'static str]) -> Self {
         Self { text: pieces.to_vec(), ..Self::default() }

@@ -1,17 +1,17 @@
 //! The format of Anthropic Messages.
 
-use super::{Speech, Stream};
+use super::{EncodedEvents, ScriptedAnswer};
 use serde_json::{Value, json};
 
-pub(super) fn whole(speech: &Speech) -> Value {
+pub(super) fn whole(speech: &ScriptedAnswer) -> Value {
     message(&blocks(speech), Some(finish(speech)), 3)
 }
 
-pub(super) fn stream(speech: &Speech) -> Stream {
+pub(super) fn stream(speech: &ScriptedAnswer) -> EncodedEvents {
     let begun = json!({ "type": "message_start", "message": message(&[], None, 1) });
     let mut events = vec![begun, json!({ "type": "ping" })];
     for (at, block) in blocks(speech).iter().enumerate() {
-        let (opening, deltas) = told(block, speech);
+        let (opening, deltas) = block_events(block, speech);
         events
             .push(json!({ "type": "content_block_start", "index": at, "content_block": opening }));
         for delta in deltas {
@@ -24,7 +24,7 @@ pub(super) fn stream(speech: &Speech) -> Stream {
         "usage": { "output_tokens": 3 },
     }));
     events.push(json!({ "type": "message_stop" }));
-    Stream::named(events)
+    EncodedEvents::named(events)
 }
 
 pub(super) fn too_many() -> Value {
@@ -32,7 +32,7 @@ pub(super) fn too_many() -> Value {
 }
 
 /// Returns the start of a block, and its deltas.
-fn told(block: &Value, speech: &Speech) -> (Value, Vec<Value>) {
+fn block_events(block: &Value, speech: &ScriptedAnswer) -> (Value, Vec<Value>) {
     match block["type"].as_str() {
         Some("thinking") => {
             let deltas = vec![
@@ -56,7 +56,7 @@ fn told(block: &Value, speech: &Speech) -> (Value, Vec<Value>) {
     }
 }
 
-fn blocks(speech: &Speech) -> Vec<Value> {
+fn blocks(speech: &ScriptedAnswer) -> Vec<Value> {
     let mut blocks = Vec::new();
     if !speech.thought.is_empty() {
         let thinking = speech.thought;
@@ -80,6 +80,6 @@ fn message(content: &[Value], finish: Option<&str>, output: u64) -> Value {
     })
 }
 
-fn finish(speech: &Speech) -> &'static str {
+fn finish(speech: &ScriptedAnswer) -> &'static str {
     if speech.calls.is_empty() { "end_turn" } else { "tool_use" }
 }

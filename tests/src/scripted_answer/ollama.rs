@@ -1,9 +1,9 @@
 //! The format of Ollama's `/api/chat`.
 
-use super::{Speech, Stream};
+use super::{EncodedEvents, ScriptedAnswer};
 use serde_json::{Value, json};
 
-pub(super) fn whole(speech: &Speech) -> Value {
+pub(super) fn whole(speech: &ScriptedAnswer) -> Value {
     let mut message = json!({ "role": "assistant", "content": speech.text.concat() });
     if !speech.thought.is_empty() {
         message["thinking"] = json!(speech.thought);
@@ -14,7 +14,7 @@ pub(super) fn whole(speech: &Speech) -> Value {
     last(&message)
 }
 
-pub(super) fn stream(speech: &Speech) -> Stream {
+pub(super) fn stream(speech: &ScriptedAnswer) -> EncodedEvents {
     let line = |message: Value| {
         json!({
             "model": "m", "created_at": "2026-01-01T00:00:00Z", "message": message, "done": false,
@@ -32,14 +32,14 @@ pub(super) fn stream(speech: &Speech) -> Stream {
         lines.push(line(json!({ "role": "assistant", "content": "", "tool_calls": calls })));
     }
     lines.push(last(&json!({ "role": "assistant", "content": "" })));
-    Stream::Lines(lines.iter().map(Value::to_string).collect())
+    EncodedEvents::Lines(lines.iter().map(Value::to_string).collect())
 }
 
 pub(super) fn too_many() -> Value {
     json!({ "error": "slow down" })
 }
 
-fn calls(speech: &Speech) -> Value {
+fn calls(speech: &ScriptedAnswer) -> Value {
     let call = |(name, arguments): &(&str, Value)| json!({ "function": { "name": name, "arguments": arguments } });
     speech.calls.iter().map(call).collect()
 }

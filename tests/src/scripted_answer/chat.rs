@@ -1,9 +1,9 @@
 //! The format of OpenAI Chat Completions.
 
-use super::{Speech, Stream};
+use super::{EncodedEvents, ScriptedAnswer};
 use serde_json::{Value, json};
 
-pub(super) fn whole(speech: &Speech) -> Value {
+pub(super) fn whole(speech: &ScriptedAnswer) -> Value {
     let mut message = json!({ "role": "assistant", "content": null, "refusal": null });
     if !speech.text.is_empty() {
         message["content"] = json!(speech.text.concat());
@@ -27,7 +27,7 @@ pub(super) fn whole(speech: &Speech) -> Value {
     })
 }
 
-pub(super) fn stream(speech: &Speech) -> Stream {
+pub(super) fn stream(speech: &ScriptedAnswer) -> EncodedEvents {
     let mut events = vec![chunk(&json!({ "role": "assistant", "content": "" }), None)];
     if !speech.thought.is_empty() {
         events.push(chunk(&json!({ "reasoning_content": speech.thought }), None));
@@ -56,12 +56,12 @@ pub(super) fn stream(speech: &Speech) -> Stream {
     last["choices"] = json!([]);
     last["usage"] = usage();
     events.push(last);
-    match Stream::of(events) {
-        Stream::Events(mut events) => {
+    match EncodedEvents::of(events) {
+        EncodedEvents::Events(mut events) => {
             events.push((None, "[DONE]".to_owned()));
-            Stream::Events(events)
+            EncodedEvents::Events(events)
         }
-        lines @ Stream::Lines(_) => lines,
+        lines @ EncodedEvents::Lines(_) => lines,
     }
 }
 
@@ -80,7 +80,7 @@ fn chunk(delta: &Value, finish: Option<&str>) -> Value {
     })
 }
 
-fn finish(speech: &Speech) -> &'static str {
+fn finish(speech: &ScriptedAnswer) -> &'static str {
     if speech.calls.is_empty() { "stop" } else { "tool_calls" }
 }
 

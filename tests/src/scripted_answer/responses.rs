@@ -1,34 +1,34 @@
 //! The format of OpenAI Responses.
 
-use super::{Speech, Stream};
+use super::{EncodedEvents, ScriptedAnswer};
 use serde_json::{Value, json};
 
-pub(super) fn whole(speech: &Speech) -> Value {
+pub(super) fn whole(speech: &ScriptedAnswer) -> Value {
     response("completed", &items(speech))
 }
 
-pub(super) fn stream(speech: &Speech) -> Stream {
-    let mut told = Told::default();
-    told.tell("response.created", json!({ "response": response("in_progress", &[]) }));
-    told.tell("response.in_progress", json!({ "response": response("in_progress", &[]) }));
+pub(super) fn stream(speech: &ScriptedAnswer) -> EncodedEvents {
+    let mut events = EventList::default();
+    events.push("response.created", json!({ "response": response("in_progress", &[]) }));
+    events.push("response.in_progress", json!({ "response": response("in_progress", &[]) }));
     for (at, item) in items(speech).iter().enumerate() {
-        told.item(at, item, speech);
+        events.item(at, item, speech);
     }
-    told.tell("response.completed", json!({ "response": whole(speech) }));
-    Stream::named(told.0)
+    events.push("response.completed", json!({ "response": whole(speech) }));
+    EncodedEvents::named(events.0)
 }
 
 #[derive(Default)]
-struct Told(Vec<Value>);
+struct EventList(Vec<Value>);
 
-impl Told {
-    fn tell(&mut self, kind: &str, mut event: Value) {
+impl EventList {
+    fn push(&mut self, kind: &str, mut event: Value) {
         event["type"] = json!(kind);
         event["sequence_number"] = json!(self.0.len());
         self.0.push(event);
     }
 
-    fn item(&mut self, at: usize, item: &Value, speech: &Speech) {
+    fn item(&mut self, at: usize, item: &Value, speech: &ScriptedAnswer) {
         let mut opening = item.clone();
         opening["status"] = json!("in_progress");
         for (name, empty) in
@@ -38,7 +38,7 @@ impl Told {
                 opening[name] = empty;
             }
         }
-        self.tell("response.output_item.added", json!({ "output_index": at, "item": opening }));
+        self.push("response.output_item.added", json!({ "output_index": at, "item": opening }));
         let mut place = json!({ "item_id": item["id"], "output_index": at });
         match item["type"].as_str() {
             Some("reasoning") => {
@@ -51,36 +51,36 @@ impl Told {
             }
             _ => self.call(&place, item),
         }
-        self.tell("response.output_item.done", json!({ "output_index": at, "item": item }));
+        self.push("response.output_item.done", json!({ "output_index": at, "item": item }));
     }
 
     fn thought(&mut self, place: &Value, thought: &str) {
         let part = |text: &str| json!({ "part": { "type": "summary_text", "text": text } });
         let kind = |of: &str| format!("response.reasoning_summary_{of}");
-        self.tell(&kind("part.added"), at(place, &part("")));
-        self.tell(&kind("text.delta"), at(place, &json!({ "delta": thought })));
-        self.tell(&kind("text.done"), at(place, &json!({ "text": thought })));
-        self.tell(&kind("part.done"), at(place, &part(thought)));
+        self.push(&kind("part.added"), at(place, &part("")));
+        self.push(&kind("text.delta"), at(place, &json!({ "delta": thought })));
+        self.push(&kind("text.done"), at(place, &json!({ "text": thought })));
+        self.push(&kind("part.done"), at(place, &part(thought)));
     }
 
     fn text(&mut self, place: &Value, pieces: &[&str]) {
         let part = |text: &str| json!({ "part": text_part(text) });
-        self.tell("response.content_part.added", at(place, &part("")));
+        self.push("response.content_part.added", at(place, &part("")));
         for piece in pieces {
             let delta = json!({ "delta": piece, "logprobs": [] });
-            self.tell("response.output_text.delta", at(place, &delta));
+            self.push("response.output_text.delta", at(place, &delta));
         }
         let text = pieces.concat();
         let done = json!({ "text": text, "logprobs": [] });
-        self.tell("response.output_text.done", at(place, &done));
-        self.tell("response.content_part.done", at(place, &part(&text)));
+        self.push("response.output_text.done", at(place, &done));
+        self.push("response.content_part.done", at(place, &part(&text)));
     }
 
     fn call(&mut self, place: &Value, item: &Value) {
         let delta = json!({ "delta": item["arguments"] });
-        self.tell("response.function_call_arguments.delta", at(place, &delta));
+        self.push("response.function_call_arguments.delta", at(place, &delta));
         let done = json!({ "arguments": item["arguments"], "name": item["name"] });
-        self.tell("response.function_call_arguments.done", at(place, &done));
+        self.push("response.function_call_arguments.done", at(place, &done));
     }
 }
 
@@ -93,7 +93,7 @@ fn at(place: &Value, more: &Value) -> Value {
     event
 }
 
-fn items(speech: &Speech) -> Vec<Value> {
+fn items(speech: &ScriptedAnswer) -> Vec<Value> {
     let mut items = Vec::new();
     if !speech.thought.is_empty() {
         let summary = json!([{ "type": "summary_text", "text": speech.thought }]);

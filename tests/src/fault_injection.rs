@@ -8,13 +8,13 @@ use std::{
 
 /// Meddles with the system calls of a process, until it is dropped.
 #[derive(Debug)]
-pub struct Meddling {
+pub struct FaultInjection {
     strace: Child,
     /// The standard error, held open so that the program does not end.
     _said: BufReader<ChildStderr>,
 }
 
-impl Meddling {
+impl FaultInjection {
     /// Does to the calls of process `pid` what `injection` says, in the words of strace:
     /// `fdatasync:error=EIO`.
     ///
@@ -51,7 +51,7 @@ fn skipped<T>(why: &str) -> Option<T> {
     None
 }
 
-impl Drop for Meddling {
+impl Drop for FaultInjection {
     fn drop(&mut self) {
         // It lets go of the process before it ends.
         crate::signal(self.strace.id(), "TERM");
