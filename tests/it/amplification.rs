@@ -43,7 +43,7 @@ async fn ask(raw: &mut RawConnection, model: &str, more: u32) -> u64 {
     unreachable!("the last try returns")
 }
 
-struct Counted {
+struct RetryCounts {
     requests: u64,
     tries: u64,
     calls: u64,
@@ -53,7 +53,7 @@ struct Counted {
 const CALLERS: u64 = 20;
 
 /// Callers who ask `each` time one after the other, before an upstream that always fails.
-async fn count(setup: Setup, failure: Script, each: u64, more: u32) -> Counted {
+async fn count(setup: Setup, failure: Script, each: u64, more: u32) -> RetryCounts {
     let upstream = Upstream::start().await;
     upstream.always(failure);
     let gateway: Arc<Gateway> = Arc::new(setup.provider("lab", &upstream.url()).start().await);
@@ -70,8 +70,8 @@ async fn count(setup: Setup, failure: Script, each: u64, more: u32) -> Counted {
     }
     let tries = callers.join_all().await.into_iter().sum();
     let calls = u64::try_from(upstream.exchanges().len()).unwrap();
-    let counted = Counted { requests: CALLERS * each, tries, calls, took: began.elapsed() };
-    let Counted { requests, took, .. } = counted;
+    let counted = RetryCounts { requests: CALLERS * each, tries, calls, took: began.elapsed() };
+    let RetryCounts { requests, took, .. } = counted;
     gateway_tests::print_measurement(&format!(
         "{requests} requests, {tries} tries, {calls} calls in {took:?}"
     ));
@@ -89,7 +89,7 @@ fn without_breakers() -> Setup {
 
 /// Returns the calls that the budget allows: a tenth or five per second, whichever is more, and the
 /// initial credit.
-fn allowed(counted: &Counted, asked: u64) -> u64 {
+fn allowed(counted: &RetryCounts, asked: u64) -> u64 {
     asked + (asked / 10).max(counted.took.as_secs() * 5) + 10 + 1
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 /// A page of this origin asks under this host, with this type of body.
 #[derive(Clone, Copy, Debug)]
-struct Asked {
+struct PageRequest {
     origin: Option<&'static str>,
     host: &'static str,
     method: &'static str,
@@ -24,7 +24,7 @@ const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "DELETE", "OPTIONS"];
 const KINDS: [Option<&str>; 4] =
     [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/json")];
 
-impl Asked {
+impl PageRequest {
     /// The path at which the method has an effect, and its body.
     fn work(self, session: &str) -> (String, String) {
         match self.method {
@@ -87,7 +87,7 @@ async fn check_all(setup: Setup) {
     for origin in ORIGINS {
         for (host, method) in HOSTS.iter().flat_map(|it| METHODS.map(|method| (it, method))) {
             for kind in KINDS {
-                let it = Asked { origin, host, method, kind };
+                let it = PageRequest { origin, host, method, kind };
                 let (told, admits) = it.send(&gateway, &id).await;
                 match it.expected() {
                     Some(expected) => assert_eq!(told, expected, "{it:?}"),

@@ -87,7 +87,7 @@ async fn silent_address_times_out() {
 
 /// The behavior of an untrusted server.
 #[derive(Clone, Copy, Debug)]
-enum Manner {
+enum UntrustedBehavior {
     /// Accepts the connection and sends nothing.
     Silent,
     /// Speaks HTTP in the open.
@@ -103,14 +103,14 @@ enum Manner {
 }
 
 /// An untrusted TLS server: counts connections and records what it received.
-struct Stranger {
+struct UntrustedServer {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
     heard: JoinSet<Vec<u8>>,
 }
 
-impl Stranger {
-    async fn start(manner: Manner) -> Self {
+impl UntrustedServer {
+    async fn start(manner: UntrustedBehavior) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
@@ -134,18 +134,22 @@ impl Stranger {
     }
 }
 
-async fn serve(manner: Manner, mut socket: TcpStream) -> Vec<u8> {
+async fn serve(manner: UntrustedBehavior, mut socket: TcpStream) -> Vec<u8> {
     let mut heard = Vec::new();
     match manner {
-        Manner::Silent => while socket.read_buf(&mut heard).await.unwrap_or(0) > 0 {},
-        Manner::Open => {
+        UntrustedBehavior::Silent => while socket.read_buf(&mut heard).await.unwrap_or(0) > 0 {},
+        UntrustedBehavior::Open => {
             let _ = socket.read_buf(&mut heard).await;
             let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         }
-        Manner::Refusing => say_and_listen(&PROTOCOL_VERSION, &mut socket, &mut heard).await,
-        Manner::Old => say_and_listen(&server_hello_of_1_1(), &mut socket, &mut heard).await,
-        Manner::SelfSigned => secure(socket, SELF_SIGNED, &mut heard).await,
-        Manner::Vouched => secure(socket, VOUCHED, &mut heard).await,
+        UntrustedBehavior::Refusing => {
+            say_and_listen(&PROTOCOL_VERSION, &mut socket, &mut heard).await;
+        }
+        UntrustedBehavior::Old => {
+            say_and_listen(&server_hello_of_1_1(), &mut socket, &mut heard).await;
+        }
+        UntrustedBehavior::SelfSigned => secure(socket, SELF_SIGNED, &mut heard).await,
+        UntrustedBehavior::Vouched => secure(socket, VOUCHED, &mut heard).await,
     }
     heard
 }
@@ -192,8 +196,8 @@ fn acceptor(certificate: &'static [u8]) -> TlsAcceptor {
 }
 
 /// Checks that the server is connected to once, and receives no request.
-async fn check_stranger(manner: Manner) {
-    let mut stranger = Stranger::start(manner).await;
+async fn check_stranger(manner: UntrustedBehavior) {
+    let mut stranger = UntrustedServer::start(manner).await;
     check(&format!("https://{}/v1", stranger.address), "502 upstream_tls").await;
     assert_eq!(stranger.connections.load(Relaxed), 2, "{manner:?}: once for each request");
     let heard = stranger.heard.join_next().await.unwrap().unwrap();
@@ -203,15 +207,17 @@ async fn check_stranger(manner: Manner) {
 
 #[tokio::test]
 async fn failed_tls_handshake_is_reported() {
-    for manner in [Manner::Silent, Manner::Open, Manner::SelfSigned] {
+    for manner in
+        [UntrustedBehavior::Silent, UntrustedBehavior::Open, UntrustedBehavior::SelfSigned]
+    {
         check_stranger(manner).await;
     }
 }
 
 #[tokio::test]
 async fn outdated_tls_version_is_rejected() {
-    check_stranger(Manner::Refusing).await;
-    check_stranger(Manner::Old).await;
+    check_stranger(UntrustedBehavior::Refusing).await;
+    check_stranger(UntrustedBehavior::Old).await;
 }
 
 /// An authority that the environment names is not believed, and no secret of a connection is written
@@ -224,7 +230,7 @@ async fn tls_ignores_environment_variables() {
     let text = STANDARD.encode(AUTHORITY);
     let text = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
     fs::write(&authority, text).unwrap();
-    let stranger = Stranger::start(Manner::Vouched).await;
+    let stranger = UntrustedServer::start(UntrustedBehavior::Vouched).await;
     let url = format!("https://localhost:{}/v1", stranger.address.port());
     let gateway = Setup::new()
         .provider("one", &url)

@@ -70,12 +70,12 @@ async fn turn(addresses: &[SocketAddr], session: &str, text: &str) -> bool {
 
 /// The acknowledged turns of a session.
 #[derive(Default)]
-struct Told {
+struct AcknowledgedTurns {
     kept: Vec<String>,
     declared: Vec<String>,
 }
 
-impl Told {
+impl AcknowledgedTurns {
     fn note(&mut self, text: String, is_kept: bool) {
         let turns = if is_kept { &mut self.kept } else { &mut self.declared };
         turns.push(text);
@@ -83,7 +83,7 @@ impl Told {
 }
 
 /// The acknowledged turns, by session.
-type Ledger = HashMap<String, Told>;
+type Ledger = HashMap<String, AcknowledgedTurns>;
 
 /// Writes turns into sessions of its own until stopped.
 async fn write(address: SocketAddr, writer: usize, stop: Arc<AtomicBool>) -> Ledger {
@@ -106,7 +106,7 @@ async fn write(address: SocketAddr, writer: usize, stop: Arc<AtomicBool>) -> Led
 
 /// Checks that the session has exactly the acknowledged turns, in order, each with its response, in
 /// dense versions; turns declared as not stored may be there once.
-async fn check(gateway: &Gateway, id: &str, told: &Told, in_order: bool) {
+async fn check(gateway: &Gateway, id: &str, told: &AcknowledgedTurns, in_order: bool) {
     let page = gateway.get(&format!("/v1/sessions/{id}/messages?limit=1000")).await.json();
     let kept = page["data"].as_array().unwrap();
     let text = |message: &Value| message["content"].as_str().unwrap().to_owned();

@@ -63,9 +63,9 @@ fn pages() -> Vec<Example> {
 }
 
 /// A directory that is gone afterwards.
-struct Scratch(PathBuf);
+struct ScratchDirectory(PathBuf);
 
-impl Scratch {
+impl ScratchDirectory {
     fn new(name: &str) -> Self {
         let folder =
             std::env::temp_dir().join(format!("gateway-examples-{}-{name}", process::id()));
@@ -74,7 +74,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchDirectory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
@@ -123,7 +123,7 @@ fn has_modules(example: &Example, folder: &Path) -> bool {
 async fn marked_examples_run() {
     let gateway = Setup::new().start().await;
     let address = gateway.address().to_string();
-    let scratch = Scratch::new("run");
+    let scratch = ScratchDirectory::new("run");
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for example in pages().iter().filter(|it| it.mark == RUN) {
         if example.language != "sh" && !has_modules(example, &scratch.0) {
@@ -143,7 +143,7 @@ async fn marked_examples_run() {
 
 #[test]
 fn example_configurations_are_valid() {
-    let scratch = Scratch::new("toml");
+    let scratch = ScratchDirectory::new("toml");
     let mut number = 0;
     for example in pages().iter().filter(|it| it.language == "toml") {
         let file = scratch.0.join("gateway.toml");

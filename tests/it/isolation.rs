@@ -116,7 +116,7 @@ fn answer(_: usize, body: &[u8]) -> Script {
 
 /// The requests of the other tenant during a part of the test.
 #[derive(Default)]
-struct Measured {
+struct TenantMeasurements {
     succeeded: usize,
     failed: Vec<String>,
     took: Vec<Duration>,
@@ -124,7 +124,7 @@ struct Measured {
     memory: f64,
 }
 
-impl Measured {
+impl TenantMeasurements {
     fn add(&mut self, other: Self) {
         self.succeeded += other.succeeded;
         self.failed.extend(other.failed);
@@ -136,7 +136,11 @@ impl Measured {
 
 /// Drips 36 bodies to `attacked` and leaves 10 large answers unread there, for `length`; meanwhile
 /// the other tenant asks `gateway`.
-async fn attack(attacked: &Arc<Gateway>, gateway: &Arc<Gateway>, length: Duration) -> Measured {
+async fn attack(
+    attacked: &Arc<Gateway>,
+    gateway: &Arc<Gateway>,
+    length: Duration,
+) -> TenantMeasurements {
     let end = Instant::now() + length;
     let mut adversary = JoinSet::new();
     for _ in 0..36 {
@@ -158,7 +162,7 @@ async fn attack(attacked: &Arc<Gateway>, gateway: &Arc<Gateway>, length: Duratio
     let (succeeded, failed, took) = ordinary(gateway, end).await;
     let memory = memory.join_next().await.unwrap().unwrap();
     adversary.shutdown().await;
-    Measured { succeeded, failed, took, memory }
+    TenantMeasurements { succeeded, failed, took, memory }
 }
 
 /// One gateway is attacked, and the other tenant notices nothing. The generator of the load and the
@@ -179,7 +183,7 @@ async fn adversary_does_not_fail_requests_of_another_tenant() {
     answer(0, br#""user":"large""#);
     let (_, _, alone) = ordinary(&gateway, Instant::now() + Duration::from_secs(2)).await;
     let idle = resident(&gateway);
-    let (mut here, mut elsewhere) = (Measured::default(), Measured::default());
+    let (mut here, mut elsewhere) = (TenantMeasurements::default(), TenantMeasurements::default());
     for _ in 0..seconds.div_ceil(10) {
         let length = Duration::from_secs(seconds.min(10));
         elsewhere.add(attack(&stranger, &gateway, length).await);
@@ -192,7 +196,7 @@ async fn adversary_does_not_fail_requests_of_another_tenant() {
     }
     let after = resident(&gateway);
     let [alone, apart, slowest] = [&alone, &elsewhere.took, &here.took].map(|took| p99(took));
-    let Measured { succeeded, failed, memory, .. } = here;
+    let TenantMeasurements { succeeded, failed, memory, .. } = here;
     gateway_tests::print_measurement(&format!(
         "{succeeded} succeeded, failed {failed:?}; 99 % in {slowest:?}, in {apart:?} while the \
          other gateway is attacked, in {alone:?} alone; {idle:.0} MiB idle, at most {memory:.0}, \

@@ -26,7 +26,7 @@ const SETTLED: Duration = Duration::from_secs(2);
 
 /// What is to become of a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Expected {
+enum ExpectedAccess {
     Allowed,
     NoModels,
     Invalid,
@@ -36,13 +36,13 @@ enum Expected {
 struct Key {
     secret: String,
     id: String,
-    expected: Expected,
+    expected: ExpectedAccess,
     changed: Instant,
 }
 
 /// The counts of what was done.
 #[derive(Debug, Default)]
-struct Counts {
+struct OperationCounts {
     uses: u64,
     settled_uses: u64,
     changes: u64,
@@ -52,7 +52,7 @@ struct Worker {
     replicas: Arc<[OperatedGateway; 2]>,
     seed: u64,
     keys: Vec<Key>,
-    counts: Counts,
+    counts: OperationCounts,
     /// The address from which keys are used that are valid.
     own: u32,
     /// The next address from which another key is used.
@@ -67,7 +67,8 @@ impl Worker {
 
     /// The place of a key that is not revoked.
     fn valid(&mut self) -> Option<usize> {
-        let valid = |(at, key): (usize, &Key)| (key.expected != Expected::Invalid).then_some(at);
+        let valid =
+            |(at, key): (usize, &Key)| (key.expected != ExpectedAccess::Invalid).then_some(at);
         let places: Vec<_> = self.keys.iter().enumerate().filter_map(valid).collect();
         if places.is_empty() { None } else { Some(places[self.random(places.len())]) }
     }
@@ -90,12 +91,12 @@ impl Worker {
         }
     }
 
-    fn add(&mut self, (secret, id): (String, String), expected: Expected) {
+    fn add(&mut self, (secret, id): (String, String), expected: ExpectedAccess) {
         self.keys.push(Key { secret, id, expected, changed: Instant::now() });
         self.counts.changes += 1;
     }
 
-    fn change(&mut self, at: usize, expected: Expected) {
+    fn change(&mut self, at: usize, expected: ExpectedAccess) {
         let key = &mut self.keys[at];
         (key.expected, key.changed) = (expected, Instant::now());
         self.counts.changes += 1;
@@ -103,7 +104,7 @@ impl Worker {
 
     async fn create(&mut self, bench: &OperatedGateway) {
         let made = bench.key(json!({ "client": format!("c{}", self.keys.len()) })).await;
-        self.add(made, Expected::Allowed);
+        self.add(made, ExpectedAccess::Allowed);
     }
 
     async fn rotate(&mut self, at: usize, bench: &OperatedGateway) {
@@ -112,7 +113,7 @@ impl Worker {
         assert_eq!(rotated.status(), 201, "{}", rotated.text());
         // A rotation inherits every restriction.
         let expected = self.keys[at].expected;
-        self.change(at, Expected::Invalid);
+        self.change(at, ExpectedAccess::Invalid);
         self.add(OperatedGateway::secret(&rotated), expected);
     }
 
@@ -126,7 +127,7 @@ impl Worker {
         );
         assert!([200, 404].contains(&gone.status()), "{}", gone.text());
         let expected = self.keys[at].expected;
-        self.change(at, Expected::Invalid);
+        self.change(at, ExpectedAccess::Invalid);
         if rotated.status() == 201 {
             self.add(OperatedGateway::secret(&rotated), expected);
         }
@@ -134,8 +135,8 @@ impl Worker {
 
     async fn patch(&mut self, at: usize, bench: &OperatedGateway) {
         let (models, expected) = match self.random(2) {
-            0 => (json!([]), Expected::NoModels),
-            _ => (Value::Null, Expected::Allowed),
+            0 => (json!([]), ExpectedAccess::NoModels),
+            _ => (Value::Null, ExpectedAccess::Allowed),
         };
         let path = format!("/admin/keys/{}", self.keys[at].id);
         let patched = bench.send("PATCH", &path, &json!({ "models": models })).await;
@@ -148,7 +149,7 @@ impl Worker {
         // What changes during the request counts from its beginning.
         let is_settled = key.changed.elapsed() >= SETTLED;
         // Failures block an address, and many of them all addresses that have never succeeded.
-        let is_known = is_settled && key.expected != Expected::Invalid;
+        let is_known = is_settled && key.expected != ExpectedAccess::Invalid;
         let address = if is_known { self.own } else { self.address.fetch_add(1, Relaxed) };
         let from = Ipv4Addr::from_bits(address).to_string();
         let headers = [("x-api-key", &*key.secret), ("X-Forwarded-For", &*from)];
@@ -156,9 +157,9 @@ impl Worker {
         let asked = request("POST", "/v1/chat/completions", &headers, body.as_bytes());
         let told = bench.gateway.send(asked).await.status_and_code();
         let seen = match &*told {
-            "200" => Expected::Allowed,
-            "403 model_not_allowed" => Expected::NoModels,
-            "401 invalid_api_key" | "429 too_many_failed_attempts" => Expected::Invalid,
+            "200" => ExpectedAccess::Allowed,
+            "403 model_not_allowed" => ExpectedAccess::NoModels,
+            "401 invalid_api_key" | "429 too_many_failed_attempts" => ExpectedAccess::Invalid,
             other => panic!("{other}"),
         };
         if is_settled {
@@ -185,7 +186,7 @@ async fn keys_changed_over_two_replicas_are_obeyed_by_both() {
     let mut workers = JoinSet::new();
     for seed in 0..WORKERS {
         let (replicas, address) = (Arc::clone(&replicas), Arc::clone(&address));
-        let (keys, counts) = (Vec::new(), Counts::default());
+        let (keys, counts) = (Vec::new(), OperationCounts::default());
         let own = 0x0a00_0001 + u32::try_from(seed).expect("a small number");
         let seed = seed * 7_919 + 1;
         let mut worker = Worker { replicas, seed, keys, counts, own, address };
@@ -197,7 +198,7 @@ async fn keys_changed_over_two_replicas_are_obeyed_by_both() {
             time::sleep(SETTLED).await;
             let replicas = Arc::clone(&worker.replicas);
             let last = worker.keys.len().saturating_sub(60);
-            let is_valid = |key: &Key| key.expected != Expected::Invalid;
+            let is_valid = |key: &Key| key.expected != ExpectedAccess::Invalid;
             let used =
                 (0..worker.keys.len()).filter(|at| *at >= last || is_valid(&worker.keys[*at]));
             for at in used.collect::<Vec<_>>() {
@@ -208,7 +209,7 @@ async fn keys_changed_over_two_replicas_are_obeyed_by_both() {
             worker.counts
         });
     }
-    let mut all = Counts::default();
+    let mut all = OperationCounts::default();
     for counts in workers.join_all().await {
         all.uses += counts.uses;
         all.settled_uses += counts.settled_uses;

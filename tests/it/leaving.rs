@@ -9,7 +9,7 @@ use tokio::time::{self, Instant};
 
 /// The way in which a caller disconnects.
 #[derive(Clone, Copy, Debug)]
-enum By {
+enum DisconnectKind {
     Closing,
     Resetting,
     HalfClosing,
@@ -21,7 +21,7 @@ async fn check(script: Script, stream: bool, blocks: Option<usize>) {
     let upstream = Upstream::start().await;
     let gateway = Setup::before(&upstream).timeout("head_hold", "20s").start().await;
     upstream.always(script);
-    for by in [By::Closing, By::Resetting, By::HalfClosing] {
+    for by in [DisconnectKind::Closing, DisconnectKind::Resetting, DisconnectKind::HalfClosing] {
         let mut slowest = Vec::new();
         for _ in 0..3 {
             slowest.push(leave(&upstream, &gateway, stream, blocks, by).await);
@@ -42,7 +42,7 @@ async fn leave(
     gateway: &Gateway,
     stream: bool,
     blocks: Option<usize>,
-    by: By,
+    by: DisconnectKind,
 ) -> Duration {
     let before = upstream.exchanges().len();
     let mut raw = gateway.asking("lab/m", json!({ "stream": stream })).await;
@@ -55,15 +55,15 @@ async fn leave(
     }
     let left = Instant::now();
     let kept: Option<RawConnection> = match by {
-        By::Closing => {
+        DisconnectKind::Closing => {
             drop(raw);
             None
         }
-        By::Resetting => {
+        DisconnectKind::Resetting => {
             raw.abort();
             None
         }
-        By::HalfClosing => {
+        DisconnectKind::HalfClosing => {
             raw.half_close().await;
             Some(raw)
         }

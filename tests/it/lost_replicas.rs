@@ -85,7 +85,7 @@ fn check_failed(response: &Value) {
 }
 
 /// Three replicas, and what one of them held when it was killed.
-struct Lost {
+struct LostReplica {
     upstream: Upstream,
     _redis: Redis,
     others: [Gateway; 2],
@@ -97,7 +97,7 @@ struct Lost {
     began: Instant,
 }
 
-impl Lost {
+impl LostReplica {
     /// Kills a replica that holds all five slots of its client: two responses, a turn of a session,
     /// and two requests with idempotency keys.
     async fn new() -> Self {
@@ -216,7 +216,7 @@ impl Lost {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leases_of_a_killed_replica_end_in_thirty_seconds() {
-    let mut lost = Lost::new().await;
+    let mut lost = LostReplica::new().await;
     lost.slots().await;
     lost.leases().await;
     lost.follower().await;

@@ -8,7 +8,7 @@ mod clis;
 mod hearing;
 mod story;
 
-use self::{caller::Caller, story::Story};
+use self::{caller::CallerDialect, story::MatrixCase};
 use gateway_tests::{Dialect, Gateway, Setup, Upstream, request};
 use std::io::Write as _;
 
@@ -44,8 +44,8 @@ fn model(dialect: Dialect) -> String {
 /// Returns the defect of one cell, if there is one.
 async fn check(
     (upstream, gateway): &(Upstream, Gateway),
-    (caller, dialect): (Caller, Dialect),
-    story: &Story,
+    (caller, dialect): (CallerDialect, Dialect),
+    story: &MatrixCase,
     stream: bool,
 ) -> Result<(), String> {
     upstream.next(story.plays(dialect, stream));
@@ -80,8 +80,8 @@ async fn every_inbound_dialect_reaches_every_provider() {
     let mut table = vec![format!("{:34}", "")];
     table[0].extend(Dialect::ALL.map(|dialect| format!("{:11}", dialect.name())));
     let mut wrong = Vec::new();
-    for caller in Caller::ALL {
-        for story in &Story::all() {
+    for caller in CallerDialect::ALL {
+        for story in &MatrixCase::all() {
             for stream in [false, true] {
                 let how = if stream { "streamed" } else { "whole" };
                 let mut cells = vec![format!("{:10} {:14} {how:9}", caller.name(), story.name)];

@@ -16,12 +16,12 @@ const LENGTH: Duration = Duration::from_millis(100);
 
 /// The durations of responses and of rejections, sorted.
 #[derive(Default)]
-struct Took {
+struct ResponseTimes {
     answers: Vec<Duration>,
     refusals: Vec<Duration>,
 }
 
-impl Took {
+impl ResponseTimes {
     fn add(&mut self, other: Self) {
         self.answers.extend(other.answers);
         self.refusals.extend(other.refusals);
@@ -38,8 +38,8 @@ fn middle(sorted: &[Duration]) -> Duration {
 }
 
 /// One caller, which retries after a rejection.
-async fn caller(gateway: Arc<Gateway>, until: Instant) -> Took {
-    let (mut raw, mut took) = (gateway.connect().await, Took::default());
+async fn caller(gateway: Arc<Gateway>, until: Instant) -> ResponseTimes {
+    let (mut raw, mut took) = (gateway.connect().await, ResponseTimes::default());
     let body = openai::ask("lab/m", json!({}));
     let asking = request("POST", "/v1/chat/completions", &[], body.as_bytes());
     while Instant::now() < until {
@@ -59,12 +59,12 @@ async fn caller(gateway: Arc<Gateway>, until: Instant) -> Took {
     took
 }
 
-async fn callers(gateway: &Arc<Gateway>, number: usize, length: Duration) -> Took {
+async fn callers(gateway: &Arc<Gateway>, number: usize, length: Duration) -> ResponseTimes {
     let (until, mut tasks) = (Instant::now() + length, JoinSet::new());
     for _ in 0..number {
         tasks.spawn(caller(Arc::clone(gateway), until));
     }
-    let mut all = Took::default();
+    let mut all = ResponseTimes::default();
     while let Some(took) = tasks.join_next().await {
         all.add(took.unwrap());
     }

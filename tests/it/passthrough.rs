@@ -64,16 +64,16 @@ async fn asking(gateway: &Gateway, model: &str, headers: &[(&str, &str)]) -> Raw
 }
 
 /// A response as its caller gets it.
-struct Received {
+struct ReceivedResponse {
     head: MessageHead,
     body: Vec<u8>,
     ending: BodyEnd,
 }
 
-async fn received(mut caller: RawConnection) -> Received {
+async fn received(mut caller: RawConnection) -> ReceivedResponse {
     let mut stream = caller.begin().await;
     let body = stream.bytes(usize::MAX).await;
-    Received { head: stream.head.clone(), body, ending: stream.ending() }
+    ReceivedResponse { head: stream.head.clone(), body, ending: stream.ending() }
 }
 
 /// The usage that was booked, by outcome.

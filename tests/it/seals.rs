@@ -5,8 +5,8 @@ mod caller;
 mod provider;
 
 use self::{
-    caller::Caller,
-    provider::{PROVIDERS, Provider},
+    caller::CallerMode,
+    provider::{PROVIDERS, SealingProvider},
 };
 use gateway_tests::{Exchange, Gateway, Script, Setup, Upstream, openai, request};
 use serde_json::json;
@@ -43,8 +43,8 @@ impl ProviderBench {
     }
 
     /// Every request so far that was answered, with the provider that it went to.
-    fn exchanges(&self) -> Vec<(&'static Provider, Exchange)> {
-        let of = |(provider, upstream): (&'static Provider, &Upstream)| {
+    fn exchanges(&self) -> Vec<(&'static SealingProvider, Exchange)> {
+        let of = |(provider, upstream): (&'static SealingProvider, &Upstream)| {
             upstream.exchanges().into_iter().map(move |it| (provider, it))
         };
         PROVIDERS.iter().zip(&self.upstreams).flat_map(of).collect()
@@ -52,7 +52,7 @@ impl ProviderBench {
 }
 
 /// The provider of this number, counted in a circle.
-fn provider_at(at: usize) -> &'static Provider {
+fn provider_at(at: usize) -> &'static SealingProvider {
     &PROVIDERS[at % PROVIDERS.len()]
 }
 
@@ -63,7 +63,7 @@ fn credential(exchange: &Exchange) -> String {
 }
 
 /// A conversation of 30 turns, each of which reasons and calls a tool, at providers drawn at random.
-async fn check(caller: Caller, stream: bool, seed: u64) {
+async fn check(caller: CallerMode, stream: bool, seed: u64) {
     let bench = ProviderBench::start().await;
     let mut conversation = caller.begin();
     // Of each turn, who sealed it: a provider and a credential.
@@ -111,37 +111,37 @@ async fn check(caller: Caller, stream: bool, seed: u64) {
 
 #[tokio::test]
 async fn conversation_in_messages_moves_between_providers_without_foreign_seals() {
-    check(Caller::Messages, false, 1).await;
-    check(Caller::Messages, true, 2).await;
+    check(CallerMode::Messages, false, 1).await;
+    check(CallerMode::Messages, true, 2).await;
 }
 
 #[tokio::test]
 async fn conversation_in_a_thread_moves_between_providers_without_foreign_seals() {
-    check(Caller::Thread, false, 8).await;
-    check(Caller::Thread, true, 9).await;
+    check(CallerMode::Thread, false, 8).await;
+    check(CallerMode::Thread, true, 9).await;
 }
 
 #[tokio::test]
 async fn conversation_in_responses_moves_between_providers_without_foreign_seals() {
-    check(Caller::Responses, false, 3).await;
-    check(Caller::Responses, true, 4).await;
+    check(CallerMode::Responses, false, 3).await;
+    check(CallerMode::Responses, true, 4).await;
 }
 
 #[tokio::test]
 async fn conversation_by_previous_response_moves_between_providers_without_foreign_seals() {
-    check(Caller::Previous, false, 5).await;
-    check(Caller::Previous, true, 6).await;
+    check(CallerMode::Previous, false, 5).await;
+    check(CallerMode::Previous, true, 6).await;
 }
 
 #[tokio::test]
 async fn conversation_in_chat_moves_between_providers_without_foreign_seals() {
-    check(Caller::Chat, false, 7).await;
+    check(CallerMode::Chat, false, 7).await;
 }
 
 #[tokio::test]
 async fn follow_up_goes_to_credential_that_issued_the_seal() {
     let bench = ProviderBench::start().await;
-    let mut conversation = Caller::Messages.begin();
+    let mut conversation = CallerMode::Messages.begin();
     let model = PROVIDERS[0].target();
     let mut used = Vec::new();
     for turn in 0..6 {
@@ -189,7 +189,7 @@ async fn seal_of_a_chat_that_is_served_by_responses_comes_back_with_its_call() {
 #[tokio::test]
 async fn refused_seal_is_retried_once_without_it() {
     let bench = ProviderBench::start().await;
-    let mut conversation = Caller::Messages.begin();
+    let mut conversation = CallerMode::Messages.begin();
     let model = PROVIDERS[0].target();
     bench.upstreams[0].next(PROVIDERS[0].calls(0, false));
     conversation.turn(&bench.gateway, &model, false, 0).await;

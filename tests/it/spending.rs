@@ -33,7 +33,7 @@ const OUTPUT: u64 = 20;
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Plan {
+enum RequestPlan {
     /// It is answered.
     Answered,
     /// It is answered after a round with a tool.
@@ -48,18 +48,18 @@ enum Plan {
     Refused,
 }
 
-const PLANS: [(Plan, &str); 6] = [
-    (Plan::Answered, "answered"),
-    (Plan::Tool, "tool"),
-    (Plan::Slow, "slow"),
-    (Plan::Silent, "silent"),
-    (Plan::Cut, "cut"),
-    (Plan::Refused, "refused"),
+const PLANS: [(RequestPlan, &str); 6] = [
+    (RequestPlan::Answered, "answered"),
+    (RequestPlan::Tool, "tool"),
+    (RequestPlan::Slow, "slow"),
+    (RequestPlan::Silent, "silent"),
+    (RequestPlan::Cut, "cut"),
+    (RequestPlan::Refused, "refused"),
 ];
 
 /// One request, as the model sees it.
-struct Asked {
-    plan: Plan,
+struct ModelRequest {
+    plan: RequestPlan,
     id: String,
     stream: bool,
     has_tool_result: bool,
@@ -67,7 +67,7 @@ struct Asked {
     input: u64,
 }
 
-impl Asked {
+impl ModelRequest {
     fn of(body: &[u8]) -> Self {
         let body: Value = serde_json::from_slice(body).expect("a request of JSON");
         let messages = body["messages"].as_array().expect("messages");
@@ -92,11 +92,11 @@ impl Asked {
 
     /// The tokens that the model served in an exchange with this request.
     fn served(&self, exchange: &Exchange) -> u64 {
-        if self.plan == Plan::Refused {
+        if self.plan == RequestPlan::Refused {
             return 0;
         }
         let is_whole = exchange.ended == Some(ExchangeEnd::Played)
-            && matches!(self.plan, Plan::Answered | Plan::Tool | Plan::Slow);
+            && matches!(self.plan, RequestPlan::Answered | RequestPlan::Tool | RequestPlan::Slow);
         let output = if is_whole {
             OUTPUT
         } else if self.stream {
@@ -115,21 +115,21 @@ fn word() -> String {
 
 /// The model's response.
 fn script(_: usize, body: &[u8]) -> Script {
-    let asked = Asked::of(body);
-    let wait = if asked.plan == Plan::Slow { 20 } else { 0 };
+    let asked = ModelRequest::of(body);
+    let wait = if asked.plan == RequestPlan::Slow { 20 } else { 0 };
     match asked.plan {
-        Plan::Refused => Script::json(503, openai::error("e", "e", "no")),
-        Plan::Silent => Script::new().stall(),
-        Plan::Tool if !asked.has_tool_result => tool_call(&asked),
-        Plan::Cut if asked.stream => words(Script::streaming(), OUTPUT / 2, 1).reset(),
-        Plan::Cut => Script::new().wait(20).reset(),
-        Plan::Answered | Plan::Tool | Plan::Slow if asked.stream => {
+        RequestPlan::Refused => Script::json(503, openai::error("e", "e", "no")),
+        RequestPlan::Silent => Script::new().stall(),
+        RequestPlan::Tool if !asked.has_tool_result => tool_call(&asked),
+        RequestPlan::Cut if asked.stream => words(Script::streaming(), OUTPUT / 2, 1).reset(),
+        RequestPlan::Cut => Script::new().wait(20).reset(),
+        RequestPlan::Answered | RequestPlan::Tool | RequestPlan::Slow if asked.stream => {
             let mut usage: Value = serde_json::from_str(&openai::usage()).expect("JSON");
             usage["usage"] = asked.usage();
             let said = words(Script::streaming(), OUTPUT, wait);
             said.event(&openai::stops()).event(&usage.to_string()).event("[DONE]").end()
         }
-        Plan::Answered | Plan::Tool | Plan::Slow => {
+        RequestPlan::Answered | RequestPlan::Tool | RequestPlan::Slow => {
             let mut answer: Value = serde_json::from_str(&openai::whole("Hello.")).expect("JSON");
             answer["usage"] = asked.usage();
             let answer = Script::json(200, answer.to_string());
@@ -144,7 +144,7 @@ fn words(script: Script, count: u64, wait: u64) -> Script {
     (0..count).fold(opened, |script, _| script.wait(wait).event(&word()))
 }
 
-fn tool_call(asked: &Asked) -> Script {
+fn tool_call(asked: &ModelRequest) -> Script {
     let call = json!([{ "index": 0, "id": "call_1", "type": "function", "function": {
         "name": "search_corpus", "arguments": "{\"query\":\"q\"}" } }]);
     if asked.stream {
@@ -249,7 +249,7 @@ async fn check(setup: impl FnOnce(Setup) -> Setup, store: &str) {
         .timeout("idle", "1s");
     let gateway = run(setup(model), &upstream, number).await;
     let exchanges = upstream.exchanges();
-    let asked: Vec<_> = exchanges.iter().map(|it| Asked::of(&it.body)).collect();
+    let asked: Vec<_> = exchanges.iter().map(|it| ModelRequest::of(&it.body)).collect();
     let admitted: HashSet<_> = asked.iter().map(|asked| &asked.id).collect();
     let served: u64 = asked.iter().zip(&exchanges).map(|(asked, it)| asked.served(it)).sum();
     // Requests that were left are closed within a moment.

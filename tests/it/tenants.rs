@@ -18,7 +18,7 @@ const TENANTS: [&str; 2] = ["ours", "theirs"];
 const WORKERS: u64 = 8;
 
 /// The state of the simulation so far.
-struct World {
+struct SimulationState {
     gateway: Gateway,
     /// The tenant of each numbered response; no other tenant may get it.
     answers: Mutex<HashMap<u64, usize>>,
@@ -33,8 +33,8 @@ struct World {
 }
 
 /// The actions of one tenant: a connection and a random generator.
-struct Hands {
-    world: Arc<World>,
+struct TenantActor {
+    world: Arc<SimulationState>,
     raw: RawConnection,
     dice: u64,
     own: usize,
@@ -63,7 +63,7 @@ fn numbers_in(text: &str) -> impl Iterator<Item = u64> {
     text.split("answer-").skip(1).filter_map(|rest| rest.split('.').next()?.parse().ok())
 }
 
-impl Hands {
+impl TenantActor {
     /// A number below `end`.
     fn roll(&mut self, end: usize) -> usize {
         self.dice ^= self.dice << 13;
@@ -237,7 +237,7 @@ async fn tenant_data_is_isolated() {
     let setup = Setup::before(&upstream).set("log", "level", "warn");
     let setup = TENANTS.iter().fold(setup, |it, name| it.client(name, &format!("sk-{name}")));
     let gateway = setup.write("cache", "enabled", "true").start().await;
-    let world = Arc::new(World {
+    let world = Arc::new(SimulationState {
         gateway,
         answers: Mutex::default(),
         sessions: Default::default(),
@@ -254,7 +254,7 @@ async fn tenant_data_is_isolated() {
             let raw = world.gateway.connect().await;
             let own = usize::try_from(worker % 2).unwrap();
             let dice = 0x9e37_79b9_7f4a_7c15 ^ (worker + 1);
-            let mut hands = Hands { world, raw, dice, own };
+            let mut hands = TenantActor { world, raw, dice, own };
             while hands.world.tries.fetch_add(1, Relaxed) < tries {
                 hands.step().await;
             }

@@ -62,25 +62,25 @@ async fn ask(gateway_port: u16, model: &str) -> std::io::Result<String> {
 }
 
 /// A gateway with TLS, which the testkit cannot ask: its health checks have a port of their own.
-struct Secured {
+struct TlsGateway {
     gateway: Gateway,
     port: u16,
 }
 
 /// The testkit's gateway asks over plain HTTP; the one with TLS is an upstream of it.
-async fn secured(data: &DataDirectory, certificate: &[u8]) -> Secured {
+async fn secured(data: &DataDirectory, certificate: &[u8]) -> TlsGateway {
     let [cert, key, _] = write(data, certificate);
     let port = gateway_tests::free_port();
     let setup = Setup::new().set("tls", "cert_file", &cert).set("tls", "key_file", &key);
     let gateway = setup.start_with_health_port(port).await;
     let port = gateway.address().port();
-    Secured { gateway, port }
+    TlsGateway { gateway, port }
 }
 
 #[tokio::test]
 async fn listener_speaks_tls_and_reloads_its_certificate() {
     let data = DataDirectory::new();
-    let Secured { gateway, port } = secured(&data, GOOD).await;
+    let TlsGateway { gateway, port } = secured(&data, GOOD).await;
     let reply = ask(port, "fake/echo").await.unwrap();
     assert!(reply.starts_with("HTTP/1.1 200 OK"), "{reply}");
     let healthy = gateway.command("healthcheck");
@@ -147,7 +147,7 @@ async fn silent_handshake_is_given_up() {
 #[tokio::test]
 async fn upstream_of_configured_authority_is_trusted() {
     let data = DataDirectory::new();
-    let Secured { gateway: _secured, port } = secured(&data, GOOD).await;
+    let TlsGateway { gateway: _secured, port } = secured(&data, GOOD).await;
     let authority = data.path().join("ca.pem").to_str().unwrap().to_owned();
     let url = format!("https://localhost:{port}/v1");
     let stranger = Setup::new().provider("lab", &url).start().await;

@@ -10,12 +10,12 @@ const KEY: &str = "sk-app";
 const TOKEN: &str = "operators-token-0123456789abcdef0123";
 
 /// A caller with `key`.
-struct Asker<'a> {
+struct KeyedCaller<'a> {
     gateway: &'a Gateway,
     key: &'a str,
 }
 
-impl Asker<'_> {
+impl KeyedCaller<'_> {
     fn request(&self, at: &str, besides: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
         let bearer = format!("Bearer {}", self.key);
         let own = [("Authorization", &*bearer), ("Content-Type", "application/json")];
@@ -100,7 +100,7 @@ async fn client_sees_only_allowed_tools() {
         .client("app", KEY)
         .write("[clients]", "tools", "[\"echo\"]");
     let gateway = setup.start().await;
-    Asker { gateway: &gateway, key: KEY }.check(&upstream).await;
+    KeyedCaller { gateway: &gateway, key: KEY }.check(&upstream).await;
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn virtual_key_sees_only_its_tools() {
     raw.send(request("POST", "/admin/keys", &headers, grant.as_bytes())).await;
     let made = raw.reply().await.json();
     let key = made["key"].as_str().unwrap();
-    Asker { gateway: &gateway, key }.check(&upstream).await;
+    KeyedCaller { gateway: &gateway, key }.check(&upstream).await;
 }
 
 /// A gateway before a service that does not answer the tool `wait` first, and then does; with one
@@ -155,7 +155,7 @@ const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"n
 /// after its caller has disconnected.
 async fn check_places(limits: &[(&str, &str)], admission: &[(&str, &str)], told: &str) {
     let (service, gateway) = before_a_slow_service(limits, admission).await;
-    let asker = Asker { gateway: &gateway, key: KEY };
+    let asker = KeyedCaller { gateway: &gateway, key: KEY };
     let run = asker.request("POST /v1/tools/execute", &[], RUN.as_bytes());
     let call = asker.request("POST /mcp", &[], CALL.as_bytes());
     let mut raw = gateway.connect().await;
@@ -201,7 +201,7 @@ async fn tool_calls_are_rate_limited() {
         .write("[clients]", "requests_per_minute", "6")
         .write("[clients]", "burst", "2");
     let gateway = setup.start().await;
-    let asker = Asker { gateway: &gateway, key: KEY };
+    let asker = KeyedCaller { gateway: &gateway, key: KEY };
     assert_eq!(asker.execute("echo").await, "200");
     let echo = json!({ "name": "echo", "arguments": { "message": "hi" } });
     assert_eq!(asker.mcp("tools/call", echo).await["isError"], false);

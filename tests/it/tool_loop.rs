@@ -12,13 +12,13 @@ const ANSWER: &str = "Use a token bucket.";
 
 /// A dialect of callers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Caller {
+enum CallerDialect {
     Chat,
     Responses,
     Messages,
 }
 
-impl Caller {
+impl CallerDialect {
     const ALL: [Self; 3] = [Self::Chat, Self::Responses, Self::Messages];
 
     const fn path(self) -> &'static str {
@@ -153,11 +153,11 @@ fn response(response: &Value) -> String {
 }
 
 /// Returns the end of a response with the text [`ANSWER`].
-fn finished(caller: Caller) -> String {
+fn finished(caller: CallerDialect) -> String {
     let word = match caller {
-        Caller::Chat => "stop",
-        Caller::Responses => "completed",
-        Caller::Messages => "end_turn",
+        CallerDialect::Chat => "stop",
+        CallerDialect::Responses => "completed",
+        CallerDialect::Messages => "end_turn",
     };
     format!("{ANSWER}[{word}]")
 }
@@ -191,7 +191,7 @@ impl Bench {
         Self { upstream, platform, gateway }
     }
 
-    async fn post(&self, caller: Caller, headers: &[(&str, &str)], body: &Value) -> Reply {
+    async fn post(&self, caller: CallerDialect, headers: &[(&str, &str)], body: &Value) -> Reply {
         self.gateway.send(post_bytes(caller, headers, body)).await
     }
 
@@ -204,7 +204,7 @@ impl Bench {
     }
 }
 
-fn post_bytes(caller: Caller, headers: &[(&str, &str)], body: &Value) -> Vec<u8> {
+fn post_bytes(caller: CallerDialect, headers: &[(&str, &str)], body: &Value) -> Vec<u8> {
     let headers = [&[("Content-Type", "application/json")], headers].concat();
     request("POST", caller.path(), &headers, body.to_string().as_bytes())
 }
@@ -217,7 +217,7 @@ fn search() -> CallRow<'static> {
 /// prompt and the tiers of the session, and the model's last word reaches the caller.
 async fn check(spoken: UpstreamDialect) {
     let bench = Bench::start(spoken).await;
-    for caller in Caller::ALL {
+    for caller in CallerDialect::ALL {
         for stream in [false, true] {
             let context = json!({ "tier_filter": [1, 2], "tools": ["semantic_search"] });
             let session = bench.session(&context).await;
@@ -269,22 +269,24 @@ async fn tool_loop_works_over_ollama() {
 }
 
 /// A tool that only the caller knows.
-fn theirs(caller: Caller, name: &str) -> Value {
+fn theirs(caller: CallerDialect, name: &str) -> Value {
     let schema = json!({ "type": "object", "properties": {} });
     match caller {
-        Caller::Chat => {
+        CallerDialect::Chat => {
             json!({ "type": "function", "function": { "name": name, "parameters": schema } })
         }
-        Caller::Responses => json!({ "type": "function", "name": name, "parameters": schema }),
-        Caller::Messages => json!({ "name": name, "input_schema": schema }),
+        CallerDialect::Responses => {
+            json!({ "type": "function", "name": name, "parameters": schema })
+        }
+        CallerDialect::Messages => json!({ "name": name, "input_schema": schema }),
     }
 }
 
-fn definition(caller: Caller, names: &str) -> String {
+fn definition(caller: CallerDialect, names: &str) -> String {
     let word = match caller {
-        Caller::Chat => "tool_calls",
-        Caller::Responses => "completed",
-        Caller::Messages => "tool_use",
+        CallerDialect::Chat => "tool_calls",
+        CallerDialect::Responses => "completed",
+        CallerDialect::Messages => "tool_use",
     };
     format!("{names}[{word}]")
 }
@@ -293,7 +295,9 @@ fn definition(caller: Caller, names: &str) -> String {
 async fn caller_tools_are_returned_to_caller() {
     for spoken in UpstreamDialect::ALL {
         let bench = Bench::start(spoken).await;
-        for (caller, stream) in Caller::ALL.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        for (caller, stream) in
+            CallerDialect::ALL.into_iter().flat_map(|it| [(it, false), (it, true)])
+        {
             let weather = ("call_1", "weather", json!({}));
             bench.upstream.next(spoken.turn(stream, "", &[weather]));
             let ask = caller.ask(stream, "Hi", &json!({ "tools": [theirs(caller, "weather")] }));
@@ -307,7 +311,9 @@ async fn caller_tools_are_returned_to_caller() {
 async fn mixed_tool_turn_is_returned_to_caller() {
     for spoken in UpstreamDialect::ALL {
         let bench = Bench::start(spoken).await;
-        for (caller, stream) in Caller::ALL.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        for (caller, stream) in
+            CallerDialect::ALL.into_iter().flat_map(|it| [(it, false), (it, true)])
+        {
             let weather = ("call_2", "weather", json!({}));
             bench.upstream.next(spoken.turn(stream, "", &[search(), weather]));
             let ask = caller.ask(stream, "Hi", &json!({ "tools": [theirs(caller, "weather")] }));
@@ -323,18 +329,22 @@ async fn mixed_tool_turn_is_returned_to_caller() {
 async fn gateway_tool_described_by_caller_is_run() {
     let bench = Bench::start(UpstreamDialect::Chat).await;
     for (headers, heard, asked) in [
-        (&[][..], finished(Caller::Chat), 1),
-        (&[("x-gateway-tools", "off")][..], definition(Caller::Chat, "(semantic_search)"), 0),
+        (&[][..], finished(CallerDialect::Chat), 1),
+        (
+            &[("x-gateway-tools", "off")][..],
+            definition(CallerDialect::Chat, "(semantic_search)"),
+            0,
+        ),
     ] {
         let before = bench.platform.semantic_search.asked().len();
         bench.upstream.next(UpstreamDialect::Chat.turn(false, "", &[search()]));
         if asked > 0 {
             bench.upstream.next(UpstreamDialect::Chat.turn(false, ANSWER, &[]));
         }
-        let tools = json!({ "tools": [theirs(Caller::Chat, "semantic_search")] });
-        let ask = Caller::Chat.ask(false, "Hi", &tools);
-        let reply = bench.post(Caller::Chat, headers, &ask).await;
-        assert_eq!(Caller::Chat.heard(false, &reply), heard);
+        let tools = json!({ "tools": [theirs(CallerDialect::Chat, "semantic_search")] });
+        let ask = CallerDialect::Chat.ask(false, "Hi", &tools);
+        let reply = bench.post(CallerDialect::Chat, headers, &ask).await;
+        assert_eq!(CallerDialect::Chat.heard(false, &reply), heard);
         assert_eq!(bench.platform.semantic_search.asked().len(), before + asked);
         let first = bench.upstream.exchanges()[if asked > 0 { 0 } else { 2 }].json();
         assert_eq!(first["tools"], tools["tools"], "the caller's description is what is shown");
@@ -352,17 +362,19 @@ async fn caller_tool_named_like_gateway_tool_is_not_run() {
         bench.upstream.next(UpstreamDialect::Chat.turn(false, ANSWER, &[]));
         let function = json!({ "name": "echo", "description": description, "parameters": schema });
         let tools = json!({ "tools": [{ "type": "function", "function": function }] });
-        let reply = bench.post(Caller::Chat, &[], &Caller::Chat.ask(false, "Hi", &tools)).await;
-        assert_eq!(Caller::Chat.heard(false, &reply), expected, "{description}");
+        let reply = bench
+            .post(CallerDialect::Chat, &[], &CallerDialect::Chat.ask(false, "Hi", &tools))
+            .await;
+        assert_eq!(CallerDialect::Chat.heard(false, &reply), expected, "{description}");
     };
-    check(&known["description"], finished(Caller::Chat)).await;
-    check(&json!("Says it once more."), definition(Caller::Chat, "(echo)")).await;
+    check(&known["description"], finished(CallerDialect::Chat)).await;
+    check(&json!("Says it once more."), definition(CallerDialect::Chat, "(echo)")).await;
 }
 
 /// The names of the tools that the upstream was shown for a request with `headers`.
 async fn offered(bench: &Bench, headers: &[(&str, &str)]) -> String {
-    let ask = Caller::Chat.ask(false, "Hi", &json!({}));
-    assert_eq!(bench.post(Caller::Chat, headers, &ask).await.status(), 200);
+    let ask = CallerDialect::Chat.ask(false, "Hi", &json!({}));
+    assert_eq!(bench.post(CallerDialect::Chat, headers, &ask).await.status(), 200);
     names(&bench.upstream.last().json()["tools"], |tool| &tool["function"]["name"])
 }
 
@@ -380,8 +392,8 @@ async fn tools_can_be_offered_by_header_session_or_default() {
     assert_eq!(offered(&bench, &[key]).await, "(echo)(calculator)");
     assert_eq!(offered(&bench, &[key, ("x-gateway-tools", "embed, echo")]).await, "(embed)(echo)");
     assert_eq!(offered(&bench, &[key, ("x-gateway-tools", "off")]).await, "");
-    let ask = Caller::Chat.ask(false, "Hi", &json!({}));
-    let reply = bench.post(Caller::Chat, &[key, ("x-gateway-tools", "nothing")], &ask).await;
+    let ask = CallerDialect::Chat.ask(false, "Hi", &json!({}));
+    let reply = bench.post(CallerDialect::Chat, &[key, ("x-gateway-tools", "nothing")], &ask).await;
     assert_eq!(reply.status_and_code(), "400 tool_not_found");
 }
 
@@ -391,7 +403,7 @@ async fn request_without_gateway_tools_passes_unchanged() {
     let odd = r#"{"model":"lab/m", "messages":[{"role":"user","content":"Hi"}],"tools":[{"type":"function","function":{"name":"weather","x":1}}] }"#;
     let sent = request(
         "POST",
-        Caller::Chat.path(),
+        CallerDialect::Chat.path(),
         &[("Content-Type", "application/json")],
         odd.as_bytes(),
     );
@@ -405,14 +417,17 @@ async fn tool_rounds_are_limited_and_usage_is_summed() {
     for stream in [false, true] {
         let bench = Bench::start(UpstreamDialect::Chat).await;
         bench.upstream.always(UpstreamDialect::Chat.turn(stream, "", &[search()]));
-        let ask =
-            Caller::Chat.ask(stream, "Hi", &json!({ "stream_options": { "include_usage": true } }));
-        let ask = if stream { ask } else { Caller::Chat.ask(false, "Hi", &json!({})) };
+        let ask = CallerDialect::Chat.ask(
+            stream,
+            "Hi",
+            &json!({ "stream_options": { "include_usage": true } }),
+        );
+        let ask = if stream { ask } else { CallerDialect::Chat.ask(false, "Hi", &json!({})) };
         let headers = [("x-gateway-tools", "semantic_search")];
-        let reply = bench.post(Caller::Chat, &headers, &ask).await;
+        let reply = bench.post(CallerDialect::Chat, &headers, &ask).await;
         assert_eq!(
-            Caller::Chat.heard(stream, &reply),
-            definition(Caller::Chat, "(semantic_search)")
+            CallerDialect::Chat.heard(stream, &reply),
+            definition(CallerDialect::Chat, "(semantic_search)")
         );
         assert_eq!(bench.upstream.exchanges().len(), 9);
         assert_eq!(bench.upstream.last().json()["tool_choice"], "none");
@@ -430,7 +445,7 @@ async fn tool_rounds_are_limited_and_usage_is_summed() {
 #[tokio::test]
 async fn running_tools_are_visible_in_stream() {
     let bench = Bench::start(UpstreamDialect::Chat).await;
-    for caller in Caller::ALL {
+    for caller in CallerDialect::ALL {
         bench.upstream.next(UpstreamDialect::Chat.turn(true, "", &[search()]));
         bench.upstream.next(UpstreamDialect::Chat.turn(true, ANSWER, &[]));
         let headers = [("x-gateway-tools", "semantic_search"), ("x-gateway-tool-events", "show")];
@@ -464,8 +479,9 @@ async fn disconnect_cancels_running_tool() {
         let review = ("call_1", "review_code", json!({ "code": "x" }));
         bench.upstream.next(UpstreamDialect::Chat.turn(stream, "", &[review]));
         let mut raw: RawConnection = bench.gateway.connect().await;
-        let ask = Caller::Chat.ask(stream, "Hi", &json!({}));
-        raw.send(post_bytes(Caller::Chat, &[("x-gateway-tools", "review_code")], &ask)).await;
+        let ask = CallerDialect::Chat.ask(stream, "Hi", &json!({}));
+        raw.send(post_bytes(CallerDialect::Chat, &[("x-gateway-tools", "review_code")], &ask))
+            .await;
         slow.arrived(before + 1).await;
         drop(raw);
         slow.ended().await;
@@ -484,9 +500,10 @@ async fn tool_failure_is_reported_to_model() {
     let review = ("call_1", "review_code", json!({ "code": "x" }));
     bench.upstream.next(UpstreamDialect::Messages.turn(false, "", &[review]));
     bench.upstream.next(UpstreamDialect::Messages.turn(false, ANSWER, &[]));
-    let ask = Caller::Messages.ask(false, "Hi", &json!({}));
-    let reply = bench.post(Caller::Messages, &[("x-gateway-tools", "review_code")], &ask).await;
-    assert_eq!(Caller::Messages.heard(false, &reply), finished(Caller::Messages));
+    let ask = CallerDialect::Messages.ask(false, "Hi", &json!({}));
+    let reply =
+        bench.post(CallerDialect::Messages, &[("x-gateway-tools", "review_code")], &ask).await;
+    assert_eq!(CallerDialect::Messages.heard(false, &reply), finished(CallerDialect::Messages));
     let told = bench.upstream.last().json();
     let result = &told["messages"][2]["content"][0];
     assert_eq!((&result["type"], &result["is_error"]), (&json!("tool_result"), &json!(true)));

@@ -18,17 +18,17 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
 
 /// A collector, a provider, and a gateway between them.
-struct Lab {
+struct TracingBench {
     collector: Upstream,
     upstream: Upstream,
     gateway: Gateway,
 }
 
-async fn lab(content: bool) -> Lab {
+async fn lab(content: bool) -> TracingBench {
     lab_with(content, |setup| setup).await
 }
 
-async fn lab_with(content: bool, change: impl FnOnce(Setup) -> Setup) -> Lab {
+async fn lab_with(content: bool, change: impl FnOnce(Setup) -> Setup) -> TracingBench {
     let (collector, upstream) = (Upstream::start().await, Upstream::start().await);
     collector.always(Script::whole(200, &[("content-type", "application/x-protobuf")], ""));
     let endpoint = format!("http://127.0.0.1:{}", collector.port());
@@ -38,10 +38,10 @@ async fn lab_with(content: bool, change: impl FnOnce(Setup) -> Setup) -> Lab {
         .env("OTEL_BSP_SCHEDULE_DELAY", "50")
         .env("OTEL_METRIC_EXPORT_INTERVAL", "200")
         .write("tracing", "content", &content.to_string());
-    Lab { collector, upstream, gateway: change(setup).start().await }
+    TracingBench { collector, upstream, gateway: change(setup).start().await }
 }
 
-impl Lab {
+impl TracingBench {
     /// Every span so far.
     fn spans(&self) -> Vec<Span> {
         let mut spans = Vec::new();
@@ -224,7 +224,7 @@ async fn store_operations_are_child_spans() {
 }
 
 /// A gateway with the tool `find`, which `service` runs.
-async fn lab_with_tool(service: &Upstream) -> Lab {
+async fn lab_with_tool(service: &Upstream) -> TracingBench {
     service.always(Script::json(200, "{}"));
     let url = format!("http://127.0.0.1:{}", service.port());
     let change = |setup: Setup| {

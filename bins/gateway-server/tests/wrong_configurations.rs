@@ -9,9 +9,9 @@ mod tests {
     };
 
     /// A directory of this test with a configuration file.
-    struct Home(PathBuf);
+    struct ConfigDirectory(PathBuf);
 
-    impl Home {
+    impl ConfigDirectory {
         fn new(name: &str, file: &str) -> Self {
             let home = std::env::temp_dir().join(format!("gateway-{}-{name}", std::process::id()));
             fs::create_dir_all(&home).unwrap();
@@ -30,7 +30,7 @@ mod tests {
         }
     }
 
-    impl Drop for Home {
+    impl Drop for ConfigDirectory {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
         }
@@ -40,7 +40,7 @@ mod tests {
     /// of which begins with `location` and contains all of `parts`.
     #[track_caller]
     fn refused(name: &str, file: &str, variables: &[(&str, &str)], location: &str, parts: &[&str]) {
-        let home = Home::new(name, file);
+        let home = ConfigDirectory::new(name, file);
         let [check, serve] = ["check", "serve"].map(|command| home.run(command, variables));
         let errors = String::from_utf8(check.stderr).unwrap();
         assert_eq!(check.status.code(), Some(78), "check {name}: {errors}");
@@ -196,7 +196,7 @@ mod tests {
                     [[clients]]\nname = \"a\"\nkey = \"k-5f0c83a1d94e27b6c0e1a7f3925d8b46e1c07a9f\"\nrequests_per_minute = 0\n\
                     models = [\"nosuch-*\"]\ntools = [\"nosuch_tool\"]\n\
                     [store]\nredis_url = \"localhost:6379\"\n[providers.openai]\napi_key = \"${KEY}\"\n";
-        let home = Home::new("all", file);
+        let home = ConfigDirectory::new("all", file);
         let errors = String::from_utf8(home.run("check", &[]).stderr).unwrap();
         let mut lines: Vec<u32> =
             errors.lines().map(|line| line.split(':').nth(1).unwrap().parse().unwrap()).collect();
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn start_that_only_another_configuration_mends_ends_with_78() {
         let served = |name: &str, file: &str| {
-            let home = Home::new(name, file);
+            let home = ConfigDirectory::new(name, file);
             let output = home.run("serve", &[]);
             let log = String::from_utf8(output.stdout).unwrap();
             assert_eq!(output.status.code(), Some(78), "{name}: {log}");
@@ -228,14 +228,14 @@ mod tests {
         }
         let short = weak.replace("sk-gateway", "x");
         refused("short", &short, &[], "gateway.toml:3:1: clients[0].key: ", &["128 random bits"]);
-        let output = Home::new("weak", weak).run("check", &[]);
+        let output = ConfigDirectory::new("weak", weak).run("check", &[]);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
     }
 
     /// Checks that `check` accepts a configuration.
     #[track_caller]
     fn accepted(name: &str, file: &str) {
-        let output = Home::new(name, file).run("check", &[]);
+        let output = ConfigDirectory::new(name, file).run("check", &[]);
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), errors.as_str()), (Some(0), ""), "{name}");
     }

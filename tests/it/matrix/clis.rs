@@ -1,13 +1,13 @@
 //! Requests of current command-line clients, to every dialect of providers. They must not be
 //! rejected: unsupported parameters are dropped and reported.
 
-use super::{caller::Caller, hearing, model, start};
+use super::{caller::CallerDialect, hearing, model, start};
 use gateway_tests::{Dialect, Exchange, Reply, Script, ScriptedAnswer, request};
 use serde_json::{Value, json};
 
 /// A client: how it calls, and the first turn of a conversation.
-struct Client {
-    caller: Caller,
+struct CodingAgent {
+    caller: CallerDialect,
     path: &'static str,
     headers: &'static [(&'static str, &'static str)],
     body: Value,
@@ -15,7 +15,7 @@ struct Client {
 
 /// A coding agent that speaks Responses: instructions of two developers, tools of three types, and
 /// nothing that is to be stored.
-fn codex() -> Client {
+fn codex() -> CodingAgent {
     let text = |role: &str, text: &str| {
         let content = json!([{ "type": "input_text", "text": text }]);
         json!({ "type": "message", "role": role, "content": content })
@@ -55,12 +55,12 @@ fn codex() -> Client {
     });
     let headers =
         &[("Authorization", "Bearer any"), ("Session_id", "0199a213"), ("Originator", "cli")];
-    Client { caller: Caller::Responses, path: "/v1/responses", headers, body }
+    CodingAgent { caller: CallerDialect::Responses, path: "/v1/responses", headers, body }
 }
 
 /// A coding agent that speaks Messages: beta features, a system message in the middle of the
 /// conversation, thinking as the model sees fit, and a context that is edited on the way.
-fn claude_code() -> Client {
+fn claude_code() -> CodingAgent {
     let cached = json!({ "type": "ephemeral" });
     let schema = json!({
         "$schema": "http://json-schema.org/draft-07/schema#", "type": "object",
@@ -97,15 +97,15 @@ fn claude_code() -> Client {
         ),
         ("x-app", "cli"),
     ];
-    Client { caller: Caller::Messages, path: "/v1/messages?beta=true", headers, body }
+    CodingAgent { caller: CallerDialect::Messages, path: "/v1/messages?beta=true", headers, body }
 }
 
-impl Client {
+impl CodingAgent {
     /// The turn after `command` was run.
     fn after_its_command(mut self) -> Self {
         let command = json!({ "command": ["ls"] });
         match self.caller {
-            Caller::Messages => {
+            CallerDialect::Messages => {
                 let call = json!({
                     "type": "tool_use", "id": "toolu_1", "name": "shell",
                     "input": { "command": "ls" },
@@ -118,7 +118,7 @@ impl Client {
                 messages.push(json!({ "role": "assistant", "content": [call] }));
                 messages.push(json!({ "role": "user", "content": [result] }));
             }
-            Caller::Responses | Caller::Chat => {
+            CallerDialect::Responses | CallerDialect::Chat => {
                 let input = self.body["input"].as_array_mut().unwrap();
                 input.push(json!({
                     "type": "function_call", "name": "shell", "arguments": command.to_string(),
@@ -135,7 +135,7 @@ impl Client {
 
 /// Sends both turns of `client` to every provider: the first ends with a tool call, the second with
 /// text. Returns the requests of each provider, and the replies to the client.
-async fn check(client: fn() -> Client) -> Vec<(Dialect, Exchange, Reply)> {
+async fn check(client: fn() -> CodingAgent) -> Vec<(Dialect, Exchange, Reply)> {
     let (upstream, gateway) = start().await;
     let mut seen = Vec::new();
     for dialect in Dialect::ALL {

@@ -1,13 +1,13 @@
 //! The caller's view of a response in one notation for every dialect: `(reasoning) text call {}
 //! [finish]`, the status and code of a failure, `<broken>` for a stream that reports a failure.
 
-use super::caller::Caller;
+use super::caller::CallerDialect;
 use gateway_tests::{BodyEnd, Reply};
 use serde_json::Value;
 
 /// One response, or its failure.
 #[derive(Default)]
-struct Heard {
+struct ReceivedAnswer {
     thought: String,
     text: String,
     calls: Vec<(String, String)>,
@@ -15,7 +15,7 @@ struct Heard {
 }
 
 /// Returns `reply` as `caller` reads it.
-pub(super) fn heard(caller: Caller, reply: &Reply) -> String {
+pub(super) fn heard(caller: CallerDialect, reply: &Reply) -> String {
     if reply.status() != 200 {
         return failure(caller, reply);
     }
@@ -24,23 +24,23 @@ pub(super) fn heard(caller: Caller, reply: &Reply) -> String {
     }
     let is_stream = reply.header("content-type").starts_with("text/event-stream");
     let heard = match (caller, is_stream) {
-        (Caller::Chat, false) => chat(&reply.json()),
-        (Caller::Chat, true) => chat_stream(&reply.events()),
-        (Caller::Responses, false) => response(&reply.json()),
-        (Caller::Responses, true) => response_stream(&reply.events()),
-        (Caller::Messages, false) => message(&reply.json()),
-        (Caller::Messages, true) => message_stream(&reply.events()),
+        (CallerDialect::Chat, false) => chat(&reply.json()),
+        (CallerDialect::Chat, true) => chat_stream(&reply.events()),
+        (CallerDialect::Responses, false) => response(&reply.json()),
+        (CallerDialect::Responses, true) => response_stream(&reply.events()),
+        (CallerDialect::Messages, false) => message(&reply.json()),
+        (CallerDialect::Messages, true) => message_stream(&reply.events()),
     };
     heard.spell()
 }
 
-fn failure(caller: Caller, reply: &Reply) -> String {
+fn failure(caller: CallerDialect, reply: &Reply) -> String {
     let told = reply.json();
     let error = &told["error"];
     let code = match caller {
-        Caller::Chat | Caller::Responses => error["code"].as_str().unwrap_or("?"),
-        Caller::Messages if told["type"] != "error" => "?",
-        Caller::Messages => match (error["type"].as_str(), reply.status()) {
+        CallerDialect::Chat | CallerDialect::Responses => error["code"].as_str().unwrap_or("?"),
+        CallerDialect::Messages if told["type"] != "error" => "?",
+        CallerDialect::Messages => match (error["type"].as_str(), reply.status()) {
             (Some("rate_limit_error"), 429) => "rate_limit_exceeded",
             (Some("api_error"), 502) => "upstream_cut",
             _ => "?",
@@ -49,7 +49,7 @@ fn failure(caller: Caller, reply: &Reply) -> String {
     format!("{} {code}", reply.status())
 }
 
-impl Heard {
+impl ReceivedAnswer {
     fn spell(self) -> String {
         let mut words = Vec::new();
         if !self.thought.is_empty() {
@@ -81,14 +81,14 @@ fn parsed(events: &[String]) -> Vec<Value> {
     events.iter().filter_map(|event| serde_json::from_str(event).ok()).collect()
 }
 
-fn chat(whole: &Value) -> Heard {
+fn chat(whole: &Value) -> ReceivedAnswer {
     let choice = &whole["choices"][0];
     let message = &choice["message"];
     let call = |call: &Value| {
         let function = &call["function"];
         (text(&function["name"]).to_owned(), arguments(text(&function["arguments"])))
     };
-    Heard {
+    ReceivedAnswer {
         thought: text(&message["reasoning_content"]).to_owned(),
         text: text(&message["content"]).to_owned(),
         calls: list(&message["tool_calls"]).map(call).collect(),
@@ -96,8 +96,8 @@ fn chat(whole: &Value) -> Heard {
     }
 }
 
-fn chat_stream(events: &[String]) -> Heard {
-    let mut heard = Heard::default();
+fn chat_stream(events: &[String]) -> ReceivedAnswer {
+    let mut heard = ReceivedAnswer::default();
     let is_done = events.last().is_some_and(|last| last == "[DONE]");
     for event in parsed(events) {
         if event["error"]["code"].is_string() {
@@ -126,8 +126,8 @@ fn chat_stream(events: &[String]) -> Heard {
     heard
 }
 
-fn response(whole: &Value) -> Heard {
-    let mut heard = Heard::default();
+fn response(whole: &Value) -> ReceivedAnswer {
+    let mut heard = ReceivedAnswer::default();
     for item in list(&whole["output"]) {
         match text(&item["type"]) {
             "reasoning" => {
@@ -151,7 +151,7 @@ fn response(whole: &Value) -> Heard {
 }
 
 /// The last event has the complete response; the deltas before it must add up to the same.
-fn response_stream(events: &[String]) -> Heard {
+fn response_stream(events: &[String]) -> ReceivedAnswer {
     let events = parsed(events);
     let of = |kind: &str| {
         let deltas = events.iter().filter(|event| event["type"] == kind);
@@ -160,7 +160,11 @@ fn response_stream(events: &[String]) -> Heard {
     let spelt = of("response.output_text.delta");
     let last = events.last().cloned().unwrap_or_default();
     if last["type"] == "response.failed" && last["response"]["error"]["code"].is_string() {
-        return Heard { text: spelt, finish: "<broken>".to_owned(), ..Heard::default() };
+        return ReceivedAnswer {
+            text: spelt,
+            finish: "<broken>".to_owned(),
+            ..ReceivedAnswer::default()
+        };
     }
     let mut heard = response(&last["response"]);
     let numbers = events.iter().map(|event| event["sequence_number"].as_u64());
@@ -170,8 +174,8 @@ fn response_stream(events: &[String]) -> Heard {
     heard
 }
 
-fn message(whole: &Value) -> Heard {
-    let mut heard = Heard::default();
+fn message(whole: &Value) -> ReceivedAnswer {
+    let mut heard = ReceivedAnswer::default();
     for block in list(&whole["content"]) {
         match text(&block["type"]) {
             "thinking" => heard.thought.push_str(text(&block["thinking"])),
@@ -191,7 +195,7 @@ fn message(whole: &Value) -> Heard {
 }
 
 /// The message that the events spell, block by block.
-fn message_stream(events: &[String]) -> Heard {
+fn message_stream(events: &[String]) -> ReceivedAnswer {
     let mut blocks: Vec<Value> = Vec::new();
     let mut input = String::new();
     let mut whole = Value::Null;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 /// A request feature in addition to a response to `Hello`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Want {
+pub(super) enum WantedFeature {
     /// The tools `look` and `locate` may be called.
     Tools,
     /// `look` was called before, and said `12 C`.
@@ -20,27 +20,27 @@ pub(super) enum Want {
 
 /// All that a caller wants.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wish(&'static [Want]);
+pub(super) struct WantedFeatures(&'static [WantedFeature]);
 
-impl Wish {
-    pub(super) fn has(self, want: Want) -> bool {
+impl WantedFeatures {
+    pub(super) fn has(self, want: WantedFeature) -> bool {
         self.0.contains(&want)
     }
 }
 
 /// The behavior of the provider.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Act {
+enum ProviderBehavior {
     Says,
     Refuses,
     BreaksOff,
 }
 
 /// A wish, and what becomes of it.
-pub(super) struct Story {
+pub(super) struct MatrixCase {
     pub(super) name: &'static str,
-    pub(super) wish: Wish,
-    act: Act,
+    pub(super) wish: WantedFeatures,
+    act: ProviderBehavior,
     speech: ScriptedAnswer,
     /// The expected view of the caller.
     heard: &'static str,
@@ -51,7 +51,7 @@ pub(super) struct Story {
 /// A stand-in for an image.
 pub(super) const PICTURE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB";
 
-impl Story {
+impl MatrixCase {
     /// Returns all stories.
     pub(super) fn all() -> Vec<Self> {
         let text = || ScriptedAnswer::text(&["Hel", "lo."]);
@@ -60,49 +60,55 @@ impl Story {
         let says = |name, wish, speech, heard, arrives| Self {
             name,
             wish,
-            act: Act::Says,
+            act: ProviderBehavior::Says,
             speech,
             heard,
             arrives,
         };
         vec![
-            says("text", Wish(&[]), text(), "Hello. [stop]", &["Hello"]),
+            says("text", WantedFeatures(&[]), text(), "Hello. [stop]", &["Hello"]),
             says(
                 "tools",
-                Wish(&[Want::Tools, Want::History]),
+                WantedFeatures(&[WantedFeature::Tools, WantedFeature::History]),
                 ScriptedAnswer::calls(std::slice::from_ref(&look)),
                 r#"look {"city":"Oslo","days":2} [tool_calls]"#,
                 &["look", "locate", "the city to look at", "12 C", "Bergen"],
             ),
             says(
                 "parallel tools",
-                Wish(&[Want::Tools]),
+                WantedFeatures(&[WantedFeature::Tools]),
                 ScriptedAnswer { calls: vec![look, locate], ..text() },
                 r#"Hello. look {"city":"Oslo","days":2} locate {} [tool_calls]"#,
                 &["look", "locate"],
             ),
-            says("image", Wish(&[Want::Image]), text(), "Hello. [stop]", &[PICTURE]),
+            says(
+                "image",
+                WantedFeatures(&[WantedFeature::Image]),
+                text(),
+                "Hello. [stop]",
+                &[PICTURE],
+            ),
             says(
                 "structured",
-                Wish(&[Want::Schema]),
+                WantedFeatures(&[WantedFeature::Schema]),
                 ScriptedAnswer::text(&["{\"verdict\":", "true}"]),
                 r#"{"verdict":true} [stop]"#,
                 &["verdict"],
             ),
             says(
                 "reasoning",
-                Wish(&[Want::Reasoning]),
+                WantedFeatures(&[WantedFeature::Reasoning]),
                 ScriptedAnswer { thought: "Hm.", ..text() },
                 "(Hm.) Hello. [stop]",
                 &[],
             ),
             Self {
-                act: Act::Refuses,
-                ..says("error", Wish(&[]), text(), "429 rate_limit_exceeded", &["Hello"])
+                act: ProviderBehavior::Refuses,
+                ..says("error", WantedFeatures(&[]), text(), "429 rate_limit_exceeded", &["Hello"])
             },
             Self {
-                act: Act::BreaksOff,
-                ..says("cut", Wish(&[]), text(), "Hello. <broken>", &["Hello"])
+                act: ProviderBehavior::BreaksOff,
+                ..says("cut", WantedFeatures(&[]), text(), "Hello. <broken>", &["Hello"])
             },
         ]
     }
@@ -110,10 +116,10 @@ impl Story {
     /// Returns the provider's script.
     pub(super) fn plays(&self, dialect: Dialect, stream: bool) -> Script {
         match self.act {
-            Act::Says => dialect.says(&self.speech, stream),
-            Act::Refuses => dialect.refuses(),
-            Act::BreaksOff if stream => dialect.breaks_off(&self.speech),
-            Act::BreaksOff => Script::new()
+            ProviderBehavior::Says => dialect.says(&self.speech, stream),
+            ProviderBehavior::Refuses => dialect.refuses(),
+            ProviderBehavior::BreaksOff if stream => dialect.breaks_off(&self.speech),
+            ProviderBehavior::BreaksOff => Script::new()
                 .head(200, &[("content-type", "application/json"), ("content-length", "999")])
                 .bytes("{")
                 .close(),
@@ -122,12 +128,16 @@ impl Story {
 
     /// Returns the expected view of the caller; empty for a complete response that broke off.
     pub(super) fn heard(&self, stream: bool) -> &'static str {
-        if self.act == Act::BreaksOff && !stream { "502 upstream_cut" } else { self.heard }
+        if self.act == ProviderBehavior::BreaksOff && !stream {
+            "502 upstream_cut"
+        } else {
+            self.heard
+        }
     }
 
     /// Returns the texts that must reach the provider of this dialect.
     pub(super) fn arrives(&self, dialect: Dialect) -> Vec<&'static str> {
-        let thinking = self.wish.has(Want::Reasoning).then_some(match dialect {
+        let thinking = self.wish.has(WantedFeature::Reasoning).then_some(match dialect {
             Dialect::Chat => "\"reasoning_effort\"",
             Dialect::Responses => "\"effort\"",
             Dialect::Messages => "\"thinking\"",

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 /// How a caller continues a conversation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Caller {
+pub(super) enum CallerMode {
     /// `/v1/messages`, with its history.
     Messages,
     /// `/v1/messages`, with a thread.
@@ -19,8 +19,8 @@ pub(super) enum Caller {
 }
 
 /// A conversation in progress.
-pub(super) struct Conversation {
-    caller: Caller,
+pub(super) struct CallerConversation {
+    caller: CallerMode,
     history: Vec<Value>,
     previous: Option<String>,
 }
@@ -30,14 +30,14 @@ pub(super) fn result(turn: usize) -> String {
     format!("result-{turn:02}!")
 }
 
-impl Caller {
-    pub(super) fn begin(self) -> Conversation {
+impl CallerMode {
+    pub(super) fn begin(self) -> CallerConversation {
         let history = vec![json!({ "role": "user", "content": "go" })];
-        Conversation { caller: self, history, previous: None }
+        CallerConversation { caller: self, history, previous: None }
     }
 }
 
-impl Conversation {
+impl CallerConversation {
     /// Asks once, takes in what comes, and the result of the tool that was called.
     pub(super) async fn turn(
         &mut self,
@@ -49,7 +49,7 @@ impl Conversation {
         let reply = self.ask(gateway, model, stream).await;
         assert_eq!(reply.status(), 200, "turn {turn}: {}", reply.text());
         let said = if stream { self.read_stream(&reply) } else { self.whole(&reply.json()) };
-        if matches!(self.caller, Caller::Previous | Caller::Thread) {
+        if matches!(self.caller, CallerMode::Previous | CallerMode::Thread) {
             self.history.clear();
         } else {
             self.history.extend(said.clone());
@@ -63,16 +63,16 @@ impl Conversation {
     pub(super) async fn ask(&self, gateway: &Gateway, model: &str, stream: bool) -> Reply {
         let schema = json!({ "type": "object", "properties": {} });
         let (path, body) = match self.caller {
-            Caller::Messages => (
+            CallerMode::Messages => (
                 "/v1/messages",
                 json!({
                     "model": model, "stream": stream, "max_tokens": 4000, "messages": self.history,
                     "thinking": { "type": "adaptive" }, "tools": [{ "name": "look", "input_schema": schema }],
                 }),
             ),
-            Caller::Thread => ("/v1/messages", self.thread_turn(model, stream)),
-            Caller::Responses | Caller::Previous => {
-                let keeps = self.caller == Caller::Previous;
+            CallerMode::Thread => ("/v1/messages", self.thread_turn(model, stream)),
+            CallerMode::Responses | CallerMode::Previous => {
+                let keeps = self.caller == CallerMode::Previous;
                 let mut body = json!({
                     "model": model, "stream": stream, "input": self.history, "store": keeps,
                     "include": ["reasoning.encrypted_content"],
@@ -83,7 +83,7 @@ impl Conversation {
                 }
                 ("/v1/responses", body)
             }
-            Caller::Chat => (
+            CallerMode::Chat => (
                 "/v1/chat/completions",
                 json!({
                     "model": model, "stream": stream, "messages": self.history,
@@ -113,15 +113,15 @@ impl Conversation {
     /// What a whole response says, as history.
     fn whole(&mut self, body: &Value) -> Vec<Value> {
         match self.caller {
-            Caller::Messages | Caller::Thread => {
+            CallerMode::Messages | CallerMode::Thread => {
                 self.previous = body["id"].as_str().map(str::to_owned);
                 vec![json!({ "role": "assistant", "content": body["content"] })]
             }
-            Caller::Responses | Caller::Previous => {
+            CallerMode::Responses | CallerMode::Previous => {
                 self.previous = body["id"].as_str().map(str::to_owned);
                 body["output"].as_array().cloned().unwrap_or_default()
             }
-            Caller::Chat => vec![body["choices"][0]["message"].clone()],
+            CallerMode::Chat => vec![body["choices"][0]["message"].clone()],
         }
     }
 
@@ -129,7 +129,7 @@ impl Conversation {
     fn read_stream(&mut self, reply: &Reply) -> Vec<Value> {
         let events: Vec<Value> =
             reply.events().iter().filter_map(|event| serde_json::from_str(event).ok()).collect();
-        if matches!(self.caller, Caller::Messages | Caller::Thread) {
+        if matches!(self.caller, CallerMode::Messages | CallerMode::Thread) {
             self.previous = events[0]["message"]["id"].as_str().map(str::to_owned);
             return vec![json!({ "role": "assistant", "content": blocks(&events) })];
         }
@@ -141,28 +141,28 @@ impl Conversation {
 
     fn called(&self, said: &[Value]) -> Option<String> {
         let id = match self.caller {
-            Caller::Messages | Caller::Thread => {
+            CallerMode::Messages | CallerMode::Thread => {
                 let blocks = said[0]["content"].as_array()?;
                 &blocks.iter().find(|block| block["type"] == "tool_use")?["id"]
             }
-            Caller::Responses | Caller::Previous => {
+            CallerMode::Responses | CallerMode::Previous => {
                 &said.iter().find(|item| item["type"] == "function_call")?["call_id"]
             }
-            Caller::Chat => &said[0]["tool_calls"][0]["id"],
+            CallerMode::Chat => &said[0]["tool_calls"][0]["id"],
         };
         id.as_str().map(str::to_owned)
     }
 
     fn answer(&self, id: &str, text: &str) -> Value {
         match self.caller {
-            Caller::Messages | Caller::Thread => {
+            CallerMode::Messages | CallerMode::Thread => {
                 let block = json!({ "type": "tool_result", "tool_use_id": id, "content": text });
                 json!({ "role": "user", "content": [block] })
             }
-            Caller::Responses | Caller::Previous => {
+            CallerMode::Responses | CallerMode::Previous => {
                 json!({ "type": "function_call_output", "call_id": id, "output": text })
             }
-            Caller::Chat => json!({ "role": "tool", "tool_call_id": id, "content": text }),
+            CallerMode::Chat => json!({ "role": "tool", "tool_call_id": id, "content": text }),
         }
     }
 }

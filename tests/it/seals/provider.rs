@@ -1,12 +1,12 @@
 //! Providers that reason, seal their reasoning and call a tool.
 
-use super::caller::Caller;
+use super::caller::CallerMode;
 use gateway_tests::{Script, Setup, Upstream, openai};
 use serde_json::{Value, json};
 
 /// The dialect of a provider.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Tongue {
+enum ProviderDialect {
     Messages,
     Responses,
     Gemini,
@@ -15,19 +15,19 @@ enum Tongue {
 
 /// A provider.
 #[derive(Debug)]
-pub(super) struct Provider {
+pub(super) struct SealingProvider {
     pub(super) name: &'static str,
-    tongue: Tongue,
+    tongue: ProviderDialect,
     /// Its credentials.
     pub(super) keys: &'static [&'static str],
 }
 
-pub(super) const PROVIDERS: &[Provider] = &[
-    Provider { name: "ant", tongue: Tongue::Messages, keys: &["sk-a1", "sk-a2"] },
-    Provider { name: "res", tongue: Tongue::Responses, keys: &["sk-r1", "sk-r2"] },
-    Provider { name: "gem", tongue: Tongue::Gemini, keys: &["sk-g"] },
-    Provider { name: "rou", tongue: Tongue::OpenRouter, keys: &["sk-o"] },
-    Provider { name: "bee", tongue: Tongue::Messages, keys: &["sk-b"] },
+pub(super) const PROVIDERS: &[SealingProvider] = &[
+    SealingProvider { name: "ant", tongue: ProviderDialect::Messages, keys: &["sk-a1", "sk-a2"] },
+    SealingProvider { name: "res", tongue: ProviderDialect::Responses, keys: &["sk-r1", "sk-r2"] },
+    SealingProvider { name: "gem", tongue: ProviderDialect::Gemini, keys: &["sk-g"] },
+    SealingProvider { name: "rou", tongue: ProviderDialect::OpenRouter, keys: &["sk-o"] },
+    SealingProvider { name: "bee", tongue: ProviderDialect::Messages, keys: &["sk-b"] },
 ];
 
 /// The seal of the turn `turn`: base64, as Gemini's must be.
@@ -35,13 +35,15 @@ pub(super) fn seal(turn: usize) -> String {
     format!("c2VhbG{turn:04}zz")
 }
 
-impl Provider {
+impl SealingProvider {
     /// The model of it that is asked.
     pub(super) fn target(&self) -> String {
         match self.tongue {
             // Without a model that wants this API, callers of Chat Completions would get theirs.
-            Tongue::Responses => format!("m-{}", self.name),
-            Tongue::Messages | Tongue::Gemini | Tongue::OpenRouter => format!("{}/m", self.name),
+            ProviderDialect::Responses => format!("m-{}", self.name),
+            ProviderDialect::Messages | ProviderDialect::Gemini | ProviderDialect::OpenRouter => {
+                format!("{}/m", self.name)
+            }
         }
     }
 
@@ -53,37 +55,43 @@ impl Provider {
             &json!(self.keys).to_string(),
         );
         match self.tongue {
-            Tongue::Messages => setup.set(&section, "kind", "anthropic"),
-            Tongue::Responses => setup.set(&section, "api", "responses").model(
+            ProviderDialect::Messages => setup.set(&section, "kind", "anthropic"),
+            ProviderDialect::Responses => setup.set(&section, "api", "responses").model(
                 &self.target(),
                 self.name,
                 "responses",
             ),
-            Tongue::Gemini => setup.set(&section, "kind", "gemini"),
-            Tongue::OpenRouter => setup.set(&section, "quirks", "openrouter"),
+            ProviderDialect::Gemini => setup.set(&section, "kind", "gemini"),
+            ProviderDialect::OpenRouter => setup.set(&section, "quirks", "openrouter"),
         }
     }
 
     /// Whether its seals come back through callers of this dialect.
-    pub(super) fn is_restored(&self, caller: Caller) -> bool {
+    pub(super) fn is_restored(&self, caller: CallerMode) -> bool {
         match self.tongue {
-            Tongue::Messages | Tongue::Gemini => true,
-            Tongue::Responses => matches!(caller, Caller::Responses | Caller::Previous),
-            Tongue::OpenRouter => !matches!(caller, Caller::Messages | Caller::Thread),
+            ProviderDialect::Messages | ProviderDialect::Gemini => true,
+            ProviderDialect::Responses => {
+                matches!(caller, CallerMode::Responses | CallerMode::Previous)
+            }
+            ProviderDialect::OpenRouter => {
+                !matches!(caller, CallerMode::Messages | CallerMode::Thread)
+            }
         }
     }
 
     /// It reasons, seals that, and makes the call `turn`.
     pub(super) fn calls(&self, turn: usize, stream: bool) -> Script {
         match (self.tongue, stream) {
-            (Tongue::Messages, false) => Script::json(200, message(&blocks(turn)).to_string()),
-            (Tongue::Messages, true) => named_events(message_events(turn)),
-            (Tongue::Responses, false) => Script::json(200, response(turn).to_string()),
-            (Tongue::Responses, true) => named_events(response_events(turn)),
-            (Tongue::Gemini, false) => Script::json(200, gemini(turn).to_string()),
-            (Tongue::Gemini, true) => Script::events([gemini(turn).to_string()]),
-            (Tongue::OpenRouter, false) => Script::json(200, chat(turn).to_string()),
-            (Tongue::OpenRouter, true) => Script::events(chat_chunks(turn)),
+            (ProviderDialect::Messages, false) => {
+                Script::json(200, message(&blocks(turn)).to_string())
+            }
+            (ProviderDialect::Messages, true) => named_events(message_events(turn)),
+            (ProviderDialect::Responses, false) => Script::json(200, response(turn).to_string()),
+            (ProviderDialect::Responses, true) => named_events(response_events(turn)),
+            (ProviderDialect::Gemini, false) => Script::json(200, gemini(turn).to_string()),
+            (ProviderDialect::Gemini, true) => Script::events([gemini(turn).to_string()]),
+            (ProviderDialect::OpenRouter, false) => Script::json(200, chat(turn).to_string()),
+            (ProviderDialect::OpenRouter, true) => Script::events(chat_chunks(turn)),
         }
     }
 }

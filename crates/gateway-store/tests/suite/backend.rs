@@ -18,16 +18,16 @@ use std::{
 };
 
 /// The backend that a test runs on.
-pub(crate) type Which = Arc<dyn Fn(StoreLimits) -> Bench + Send + Sync>;
+pub(crate) type BackendFactory = Arc<dyn Fn(StoreLimits) -> Bench + Send + Sync>;
 
 /// A backend that is not open yet, and what it stands on.
 pub(crate) struct Bench {
     settings: StoreSettings,
-    _ground: Ground,
+    _ground: BackendResources,
 }
 
 /// Held so that dropping it cleans up.
-enum Ground {
+enum BackendResources {
     Nothing,
     Directory(#[expect(dead_code, reason = "held")] Directory),
     Server(#[expect(dead_code, reason = "held")] Server),
@@ -60,26 +60,29 @@ impl Drop for Directory {
 
 pub(crate) fn memory(limits: StoreLimits) -> Bench {
     let settings = StoreSettings { backend: StoreBackend::Memory, limits };
-    Bench { settings, _ground: Ground::Nothing }
+    Bench { settings, _ground: BackendResources::Nothing }
 }
 
 pub(crate) fn embedded(limits: StoreLimits) -> Bench {
     let directory = Directory::new();
     let backend =
         StoreBackend::Embedded(EmbeddedSettings::new(directory.path().join("state.redb")));
-    Bench { settings: StoreSettings { backend, limits }, _ground: Ground::Directory(directory) }
+    Bench {
+        settings: StoreSettings { backend, limits },
+        _ground: BackendResources::Directory(directory),
+    }
 }
 
 pub(crate) fn redis(limits: StoreLimits) -> Bench {
     let server = Server::start();
     let backend = StoreBackend::Redis(RedisSettings::new(server.url()));
-    Bench { settings: StoreSettings { backend, limits }, _ground: Ground::Server(server) }
+    Bench { settings: StoreSettings { backend, limits }, _ground: BackendResources::Server(server) }
 }
 
 impl Bench {
     /// A backend that stands on something else.
     pub(crate) fn at(settings: StoreSettings) -> Self {
-        Self { settings, _ground: Ground::Nothing }
+        Self { settings, _ground: BackendResources::Nothing }
     }
 
     /// Opens the backend, again after a close.

@@ -1,6 +1,6 @@
 //! Limits of sizes, and the description of a backend.
 
-use crate::backend::{Which, key, minute};
+use crate::backend::{BackendFactory, key, minute};
 use bytes::Bytes;
 use gateway_core::{
     Json,
@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-pub(crate) async fn oversized_records_are_refused(on: Which) {
+pub(crate) async fn oversized_records_are_refused(on: BackendFactory) {
     let limits = StoreLimits {
         context_bytes: 20,
         response_bytes: 20,
@@ -39,7 +39,7 @@ pub(crate) async fn oversized_records_are_refused(on: Which) {
     assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
 }
 
-pub(crate) async fn health_names_the_backend(on: Which) {
+pub(crate) async fn health_names_the_backend(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let health = stores.health().await;

@@ -26,7 +26,7 @@ mod tenants;
 mod topologies;
 
 /// A property of every backend.
-type Fact = fn(backend::Which) -> Pin<Box<dyn Future<Output = ()>>>;
+type BackendTest = fn(backend::BackendFactory) -> Pin<Box<dyn Future<Output = ()>>>;
 
 /// Runs each test on each backend.
 macro_rules! suite {
@@ -36,10 +36,10 @@ macro_rules! suite {
         suite!(@on redis $($module: $($test)+;)+);
 
         /// Every fact, by its name.
-        pub(crate) fn facts() -> Vec<(&'static str, Fact)> {
+        pub(crate) fn facts() -> Vec<(&'static str, BackendTest)> {
             vec![$($((
                 concat!(stringify!($module), "::", stringify!($test)),
-                (|on| Box::pin($module::$test(on))) as Fact,
+                (|on| Box::pin($module::$test(on))) as BackendTest,
             )),+),+]
         }
     };

@@ -1,6 +1,6 @@
 //! The contract of the quota store.
 
-use crate::backend::{Which, foreign, key};
+use crate::backend::{BackendFactory, foreign, key};
 use gateway_core::{
     NanoDollars,
     state::{BudgetLease, LeaseReply, LeaseRequest, Quotas, Rate, RateLease, Refusal, SlotLease},
@@ -41,7 +41,7 @@ async fn exchange(quotas: &dyn Quotas, request: &LeaseRequest) -> LeaseReply {
     quotas.exchange(&key("c"), request).await.unwrap()
 }
 
-pub(crate) async fn reset_budget_begins_anew(on: Which) {
+pub(crate) async fn reset_budget_begins_anew(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &*stores.quotas;
@@ -64,7 +64,7 @@ pub(crate) async fn reset_budget_begins_anew(on: Which) {
     assert_eq!(quotas.reset_budget(&key("other"), "2026-11").await.unwrap(), NanoDollars(0));
 }
 
-pub(crate) async fn rate_limit_allows_burst_and_refills(on: Which) {
+pub(crate) async fn rate_limit_allows_burst_and_refills(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &*stores.quotas;
@@ -86,7 +86,7 @@ pub(crate) async fn rate_limit_allows_burst_and_refills(on: Which) {
     assert_eq!(refused, Some(Refusal::TooLarge { name: "tokens".into() }));
 }
 
-pub(crate) async fn returned_and_owed_units_are_settled(on: Which) {
+pub(crate) async fn returned_and_owed_units_are_settled(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &*stores.quotas;
@@ -103,7 +103,7 @@ pub(crate) async fn returned_and_owed_units_are_settled(on: Which) {
     assert!(exchange(quotas, &take(2, 0)).await.refused.is_none());
 }
 
-pub(crate) async fn lease_takes_at_most_half_of_remaining_units(on: Which) {
+pub(crate) async fn lease_takes_at_most_half_of_remaining_units(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &*stores.quotas;
@@ -119,7 +119,7 @@ pub(crate) async fn lease_takes_at_most_half_of_remaining_units(on: Which) {
     assert_eq!((reply.slots[0].left, reply.budgets[0].left), (2, NanoDollars(75)));
 }
 
-pub(crate) async fn limits_are_charged_atomically(on: Which) {
+pub(crate) async fn limits_are_charged_atomically(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &*stores.quotas;
@@ -140,7 +140,7 @@ pub(crate) async fn limits_are_charged_atomically(on: Which) {
     assert!(exchange(quotas, &small).await.refused.is_some());
 }
 
-pub(crate) async fn released_slots_are_reused(on: Which) {
+pub(crate) async fn released_slots_are_reused(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &*stores.quotas;
@@ -158,7 +158,7 @@ pub(crate) async fn released_slots_are_reused(on: Which) {
     assert!(exchange(quotas, &take("a", 0, 1)).await.refused.is_some());
 }
 
-pub(crate) async fn dead_holder_frees_slots_and_its_money_counts_as_spent(on: Which) {
+pub(crate) async fn dead_holder_frees_slots_and_its_money_counts_as_spent(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &*stores.quotas;
@@ -180,7 +180,7 @@ pub(crate) async fn dead_holder_frees_slots_and_its_money_counts_as_spent(on: Wh
     assert_eq!(reply.budgets[0].left, NanoDollars(65));
 }
 
-pub(crate) async fn reserved_money_is_settled(on: Which) {
+pub(crate) async fn reserved_money_is_settled(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &*stores.quotas;
@@ -204,7 +204,7 @@ pub(crate) async fn reserved_money_is_settled(on: Which) {
     assert_eq!(exchange(quotas, &next).await.refused, None);
 }
 
-pub(crate) async fn clients_do_not_share_limits(on: Which) {
+pub(crate) async fn clients_do_not_share_limits(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &*stores.quotas;
@@ -215,7 +215,7 @@ pub(crate) async fn clients_do_not_share_limits(on: Which) {
     assert_eq!(quotas.exchange(&key("another"), &one).await.unwrap().refused, None);
 }
 
-pub(crate) async fn concurrent_charges_never_exceed_limit(on: Which) {
+pub(crate) async fn concurrent_charges_never_exceed_limit(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = Arc::new(bench.open().await);
     let mut tasks = JoinSet::new();

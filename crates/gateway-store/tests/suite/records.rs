@@ -1,6 +1,6 @@
 //! The contracts of the stores of responses, replays, reasoning, cached values and usage records.
 
-use crate::backend::{Which, foreign, key};
+use crate::backend::{BackendFactory, foreign, key};
 use bytes::Bytes;
 use gateway_core::{
     Dialect, NanoDollars, Reasoning, Seal, SealKind, Usage,
@@ -22,7 +22,7 @@ fn response(body: &'static str, in_progress: bool) -> StoredResponse {
     StoredResponse { body: Bytes::from_static(body.as_bytes()), in_progress, lease: None }
 }
 
-pub(crate) async fn response_is_stored_until_expiry(on: Which) {
+pub(crate) async fn response_is_stored_until_expiry(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let responses = &stores.responses;
@@ -39,7 +39,7 @@ pub(crate) async fn response_is_stored_until_expiry(on: Which) {
     assert_eq!(responses.get(&key("r")).await.unwrap(), None);
 }
 
-pub(crate) async fn abandoned_response_is_ended_by_another(on: Which) {
+pub(crate) async fn abandoned_response_is_ended_by_another(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let responses = &stores.responses;
@@ -65,7 +65,7 @@ pub(crate) async fn abandoned_response_is_ended_by_another(on: Which) {
     assert_eq!(responses.get(&key("list")).await.unwrap(), Some(without));
 }
 
-pub(crate) async fn repeated_append_stores_events_once(on: Which) {
+pub(crate) async fn repeated_append_stores_events_once(on: BackendFactory) {
     let bench = on(StoreLimits { response_events: 4, ..StoreLimits::default() });
     let stores = bench.open().await;
     let responses = &stores.responses;
@@ -90,7 +90,7 @@ pub(crate) async fn repeated_append_stores_events_once(on: Which) {
     assert_eq!(responses.get(&key("r")).await.unwrap(), Some(response("{1}", false)));
 }
 
-pub(crate) async fn recreated_response_has_no_old_events(on: Which) {
+pub(crate) async fn recreated_response_has_no_old_events(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let responses = &stores.responses;
@@ -112,7 +112,7 @@ fn replay() -> Replay {
     }
 }
 
-pub(crate) async fn idempotency_key_runs_request_once(on: Which) {
+pub(crate) async fn idempotency_key_runs_request_once(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let it = &stores.idempotency;
@@ -135,7 +135,7 @@ pub(crate) async fn idempotency_key_runs_request_once(on: Which) {
     );
 }
 
-pub(crate) async fn abandoned_attempt_frees_idempotency_key(on: Which) {
+pub(crate) async fn abandoned_attempt_frees_idempotency_key(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let it = &stores.idempotency;
@@ -149,7 +149,7 @@ pub(crate) async fn abandoned_attempt_frees_idempotency_key(on: Which) {
     assert!(!it.finish(&key("k"), "a", &replay(), MINUTE).await.unwrap());
 }
 
-pub(crate) async fn expired_lease_frees_idempotency_key(on: Which) {
+pub(crate) async fn expired_lease_frees_idempotency_key(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let it = &stores.idempotency;
@@ -162,7 +162,7 @@ pub(crate) async fn expired_lease_frees_idempotency_key(on: Which) {
     assert_eq!(it.begin(&key("k"), &[1; 32], "c", MINUTE).await.unwrap(), BeginResult::New);
 }
 
-pub(crate) async fn renewed_lease_keeps_idempotency_key(on: Which) {
+pub(crate) async fn renewed_lease_keeps_idempotency_key(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let it = &stores.idempotency;
@@ -193,7 +193,7 @@ async fn known_ids(side: &dyn ReasoningStore, ids: &str) -> String {
     found.iter().map(text).collect::<Vec<_>>().join(" ")
 }
 
-pub(crate) async fn reasoning_is_found_by_tool_call(on: Which) {
+pub(crate) async fn reasoning_is_found_by_tool_call(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let side = &stores.side;
@@ -208,7 +208,7 @@ pub(crate) async fn reasoning_is_found_by_tool_call(on: Which) {
     assert_eq!(known_ids(&**side, "a b").await, "other -");
 }
 
-pub(crate) async fn oldest_reasoning_is_evicted(on: Which) {
+pub(crate) async fn oldest_reasoning_is_evicted(on: BackendFactory) {
     let bench = on(StoreLimits { asides: 3, ..StoreLimits::default() });
     let stores = bench.open().await;
     let side = &stores.side;
@@ -224,7 +224,7 @@ pub(crate) async fn oldest_reasoning_is_evicted(on: Which) {
     assert_eq!(kept, [Some(aside("x"))], "others are not made to pay");
 }
 
-pub(crate) async fn cached_value_expires(on: Which) {
+pub(crate) async fn cached_value_expires(on: BackendFactory) {
     let bench = on(StoreLimits { cache_value_bytes: 10, ..StoreLimits::default() });
     let stores = bench.open().await;
     let cache = &stores.cache;
@@ -277,7 +277,7 @@ fn batch(
     }
 }
 
-pub(crate) async fn ledger_totals_equal_sum_of_records(on: Which) {
+pub(crate) async fn ledger_totals_equal_sum_of_records(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let ledger = &stores.ledger;
@@ -325,7 +325,7 @@ pub(crate) async fn ledger_totals_equal_sum_of_records(on: Which) {
     assert_eq!(ledger.close_orphans(u64::MAX, "lost_in_crash").await.unwrap(), 0);
 }
 
-pub(crate) async fn orphans_are_closed_once(on: Which) {
+pub(crate) async fn orphans_are_closed_once(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let ledger = &stores.ledger;
@@ -343,7 +343,7 @@ pub(crate) async fn orphans_are_closed_once(on: Which) {
     assert_eq!((sums[0].usage.input, sums[0].usage.output, sums[0].cost.0), (100, 50, 9));
 }
 
-pub(crate) async fn requests_of_a_lost_run_owe_their_reservations(on: Which) {
+pub(crate) async fn requests_of_a_lost_run_owe_their_reservations(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let ledger = &stores.ledger;
@@ -391,7 +391,7 @@ fn client_key(id: &str, hint: &str) -> ClientKey {
     }
 }
 
-pub(crate) async fn virtual_keys_are_stored_until_removal(on: Which) {
+pub(crate) async fn virtual_keys_are_stored_until_removal(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let keys = &stores.client_keys;

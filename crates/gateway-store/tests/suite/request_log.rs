@@ -1,6 +1,6 @@
 //! The contract of the log of requests.
 
-use crate::backend::Which;
+use crate::backend::BackendFactory;
 use gateway_core::state::{
     LoggedRequest, RequestLogBatch, RequestLogCursor, RequestLogQuery, RequestLogStore,
 };
@@ -49,7 +49,7 @@ async fn ids(log: &dyn RequestLogStore, mut query: RequestLogQuery) -> String {
     }
 }
 
-pub(crate) async fn logged_requests_are_found_newest_first(on: Which) {
+pub(crate) async fn logged_requests_are_found_newest_first(on: BackendFactory) {
     let bench = on(limits(1_000, Duration::from_mins(1)));
     let stores = bench.open().await;
     let log = &*stores.request_log;
@@ -78,7 +78,7 @@ pub(crate) async fn logged_requests_are_found_newest_first(on: Which) {
     assert_eq!(ids(log, RequestLogQuery { before: Some(beyond), ..all(5) }).await, "");
 }
 
-pub(crate) async fn request_log_keeps_the_newest(on: Which) {
+pub(crate) async fn request_log_keeps_the_newest(on: BackendFactory) {
     let bench = on(limits(4, Duration::from_mins(1)));
     let stores = bench.open().await;
     let at = now();
@@ -90,7 +90,7 @@ pub(crate) async fn request_log_keeps_the_newest(on: Which) {
     assert_eq!(ids(&*stores.request_log, all(50)).await, "4b 4a 3b 3a");
 }
 
-pub(crate) async fn logged_request_ends_its_lifetime(on: Which) {
+pub(crate) async fn logged_request_ends_its_lifetime(on: BackendFactory) {
     let bench = on(limits(1_000, Duration::from_millis(600)));
     let stores = bench.open().await;
     let log = &*stores.request_log;

@@ -1,6 +1,6 @@
 //! The contract of the session store.
 
-use crate::backend::{Which, foreign, key, minute, turn};
+use crate::backend::{BackendFactory, foreign, key, minute, turn};
 use gateway_core::{
     Content, Dialect, File, Image, Json, Message, Opaque, Part, Reasoning, Role, Seal, SealKind,
     Source, ToolCall, ToolResult,
@@ -28,7 +28,7 @@ fn texts(snapshot: &SessionSnapshot) -> Vec<String> {
     snapshot.entries.iter().map(|entry| entry.message.plain_text()).collect()
 }
 
-pub(crate) async fn created_session_is_returned_unchanged(on: Which) {
+pub(crate) async fn created_session_is_returned_unchanged(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -43,7 +43,7 @@ pub(crate) async fn created_session_is_returned_unchanged(on: Which) {
     assert!(found.entries.is_empty());
 }
 
-pub(crate) async fn repeated_append_stores_turn_once(on: Which) {
+pub(crate) async fn repeated_append_stores_turn_once(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -68,7 +68,7 @@ pub(crate) async fn repeated_append_stores_turn_once(on: Which) {
     );
 }
 
-pub(crate) async fn concurrent_appends_get_dense_versions(on: Which) {
+pub(crate) async fn concurrent_appends_get_dense_versions(on: BackendFactory) {
     let bench = on(StoreLimits { session_messages: 2_000, ..StoreLimits::default() });
     let stores = Arc::new(bench.open().await);
     stores.sessions.create(&key("s"), &minute()).await.unwrap();
@@ -95,7 +95,7 @@ pub(crate) async fn concurrent_appends_get_dense_versions(on: Which) {
     }
 }
 
-pub(crate) async fn append_with_stale_version_is_refused(on: Which) {
+pub(crate) async fn append_with_stale_version_is_refused(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -110,7 +110,7 @@ pub(crate) async fn append_with_stale_version_is_refused(on: Which) {
     assert_eq!(texts(&whole(&**sessions, &key("s")).await), ["one", "two"]);
 }
 
-pub(crate) async fn context_change_does_not_conflict_with_turn(on: Which) {
+pub(crate) async fn context_change_does_not_conflict_with_turn(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -125,7 +125,7 @@ pub(crate) async fn context_change_does_not_conflict_with_turn(on: Which) {
     assert_eq!(context, BTreeMap::from([("a".into(), json("1")), ("b".into(), json("[]"))]));
 }
 
-pub(crate) async fn session_of_other_tenant_is_invisible(on: Which) {
+pub(crate) async fn session_of_other_tenant_is_invisible(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -148,7 +148,7 @@ pub(crate) async fn session_of_other_tenant_is_invisible(on: Which) {
     assert_eq!(texts(&whole(&**sessions, &key("es")).await), ["secret"]);
 }
 
-pub(crate) async fn expired_session_stays_expired(on: Which) {
+pub(crate) async fn expired_session_stays_expired(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -173,7 +173,7 @@ pub(crate) async fn expired_session_stays_expired(on: Which) {
     assert!(whole(&**sessions, &key("s")).await.entries.is_empty(), "it begins anew");
 }
 
-pub(crate) async fn mass_expiry_does_not_delay_requests(on: Which) {
+pub(crate) async fn mass_expiry_does_not_delay_requests(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = Arc::new(bench.open().await);
     stores.sessions.create(&key("s"), &minute()).await.unwrap();
@@ -205,7 +205,7 @@ pub(crate) async fn mass_expiry_does_not_delay_requests(on: Which) {
     assert!(listed.sessions.len() <= 1, "what has ended is not shown");
 }
 
-pub(crate) async fn expiry_can_be_extended(on: Which) {
+pub(crate) async fn expiry_can_be_extended(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -229,7 +229,7 @@ pub(crate) async fn expiry_can_be_extended(on: Which) {
     assert_eq!(texts(&slid), ["x"], "messages live as long as their session");
 }
 
-pub(crate) async fn append_to_deleted_session_is_refused(on: Which) {
+pub(crate) async fn append_to_deleted_session_is_refused(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -249,7 +249,7 @@ pub(crate) async fn append_to_deleted_session_is_refused(on: Which) {
     );
 }
 
-pub(crate) async fn append_to_full_session_is_refused(on: Which) {
+pub(crate) async fn append_to_full_session_is_refused(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -283,7 +283,7 @@ pub(crate) async fn append_to_full_session_is_refused(on: Which) {
     assert_eq!(whole(&**sessions, &key("large")).await, found);
 }
 
-pub(crate) async fn context_is_patched_by_member(on: Which) {
+pub(crate) async fn context_is_patched_by_member(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -310,7 +310,7 @@ pub(crate) async fn context_is_patched_by_member(on: Which) {
     assert_eq!(sessions.patch(&key("s"), &patch, None).await.unwrap(), WriteOutcome::Done(2));
 }
 
-pub(crate) async fn fork_copies_history_and_diverges(on: Which) {
+pub(crate) async fn fork_copies_history_and_diverges(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -340,7 +340,7 @@ pub(crate) async fn fork_copies_history_and_diverges(on: Which) {
     assert!(taken.is_err(), "nothing is written over");
 }
 
-pub(crate) async fn sessions_are_listed_newest_first(on: Which) {
+pub(crate) async fn sessions_are_listed_newest_first(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -365,7 +365,7 @@ pub(crate) async fn sessions_are_listed_newest_first(on: Which) {
     assert!(sessions.list(key("").tenant(), &nonsense).await.is_err());
 }
 
-pub(crate) async fn message_page_equals_slice_of_session(on: Which) {
+pub(crate) async fn message_page_equals_slice_of_session(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -384,7 +384,7 @@ pub(crate) async fn message_page_equals_slice_of_session(on: Which) {
     }
 }
 
-pub(crate) async fn every_message_kind_survives_storage(on: Which) {
+pub(crate) async fn every_message_kind_survives_storage(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -448,7 +448,7 @@ fn tool_result() -> Content {
     })
 }
 
-pub(crate) async fn concurrent_turn_is_refused_while_one_is_open(on: Which) {
+pub(crate) async fn concurrent_turn_is_refused_while_one_is_open(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -470,7 +470,7 @@ pub(crate) async fn concurrent_turn_is_refused_while_one_is_open(on: Which) {
     assert!(sessions.load(&key("s"), MessageRange::NONE).await.unwrap().is_some());
 }
 
-pub(crate) async fn duplicate_session_id_is_refused(on: Which) {
+pub(crate) async fn duplicate_session_id_is_refused(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;

@@ -1,6 +1,6 @@
 //! Whatever tenants call themselves and their things, none sees what is another's.
 
-use crate::backend::Which;
+use crate::backend::BackendFactory;
 use bytes::Bytes;
 use gateway_core::{
     Message, Role,
@@ -18,9 +18,9 @@ const MINUTE: Duration = Duration::from_mins(1);
 const NAMES: [&str; 8] = ["a", "a/b", "a:b", "a}b", "{a", "b", "b\0", "a\0b"];
 
 /// Numbers that look like chance, and are the same in each run.
-struct Dice(u64);
+struct RandomNumbers(u64);
 
-impl Dice {
+impl RandomNumbers {
     fn throw(&mut self, sides: usize) -> usize {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -32,11 +32,11 @@ fn mark(tenant: &str) -> String {
     format!("canary of {tenant:?}")
 }
 
-pub(crate) async fn records_of_other_tenants_are_invisible(on: Which) {
+pub(crate) async fn records_of_other_tenants_are_invisible(on: BackendFactory) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let in_memory = stores.health().await.backend == "memory";
-    let mut dice = Dice(7);
+    let mut dice = RandomNumbers(7);
     let mut seen = 0;
     for _ in 0..TRIES * if in_memory { 100 } else { 1 } {
         let (tenant, id) = (NAMES[dice.throw(8)], NAMES[dice.throw(8)]);

@@ -1,7 +1,7 @@
 //! Redis as it is run in earnest: a cluster, behind Sentinel, over TLS. The same facts hold.
 
 use crate::{
-    backend::{Bench, Directory, Which, key, minute, turn},
+    backend::{BackendFactory, Bench, Directory, key, minute, turn},
     redis_server::{Server, free_port},
 };
 use futures_util::{FutureExt as _, StreamExt as _, stream};
@@ -26,7 +26,7 @@ use tokio::{
 const AT_ONCE: usize = 4;
 
 /// Backends at `settings`, each with keys of its own.
-fn apart(settings: RedisSettings) -> Which {
+fn apart(settings: RedisSettings) -> BackendFactory {
     let next = AtomicU64::new(0);
     Arc::new(move |limits: StoreLimits| {
         let n = next.fetch_add(1, Ordering::Relaxed);
@@ -90,13 +90,13 @@ async fn conformance_suite_passes_on_cluster() {
 }
 
 /// A primary, its replica, and what watches over them.
-struct Watched {
+struct SentinelTopology {
     primary: Server,
     replica: Server,
     sentinel: Server,
 }
 
-impl Watched {
+impl SentinelTopology {
     fn start() -> Self {
         let primary = Server::start();
         let port = primary.port().to_string();
@@ -122,7 +122,7 @@ impl Watched {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conformance_suite_passes_behind_sentinel_across_failover() {
-    let watched = Watched::start();
+    let watched = SentinelTopology::start();
     check_all(RedisSettings::new(watched.url())).await;
     watched.sentinel.ask("SENTINEL FAILOVER main");
     watched.replica.until("INFO replication", "role:master");
@@ -148,7 +148,7 @@ async fn write(stores: Arc<Stores>, writer: usize, told: Arc<Mutex<Vec<(Instant,
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failover_duplicates_nothing_and_loses_only_last_moment() {
-    let mut watched = Watched::start();
+    let mut watched = SentinelTopology::start();
     let backend = StoreBackend::Redis(RedisSettings::new(watched.url()));
     let limits = StoreLimits { session_messages: 5_000, ..StoreLimits::default() };
     let stores = Arc::new(gateway_store::open(StoreSettings { backend, limits }).await.unwrap());

@@ -2,7 +2,7 @@
 
 use crate::{
     bench::{call, context, only, row, run, word},
-    memory::{Gone, Memory},
+    memory::{Memory, UnavailableStore},
 };
 use gateway_core::{ToolContext, Tools as _};
 use gateway_tests::{PATIENCE, PROMPTLY, Script, Upstream};
@@ -275,6 +275,6 @@ async fn different_tool_call_is_not_replayed() {
 async fn failing_store_does_not_block_tools() {
     let upstream = Upstream::start().await;
     upstream.always(Script::json(200, "{}"));
-    let executor = only(once(), &upstream).remembering(Arc::new(Gone));
+    let executor = only(once(), &upstream).remembering(Arc::new(UnavailableStore));
     assert_eq!(word(&run(&executor, "tool", &json!({})).await), "ok");
 }

@@ -47,10 +47,10 @@ impl Idempotency for Memory {
 }
 
 /// A store that is not there.
-pub(crate) struct Gone;
+pub(crate) struct UnavailableStore;
 
 #[async_trait]
-impl Idempotency for Gone {
+impl Idempotency for UnavailableStore {
     async fn begin(
         &self,
         _: &Key,
