@@ -87,11 +87,11 @@ fn is_foreign(tool: &ToolSpec, upstream: Dialect) -> bool {
 /// The name by which a choice calls a tool that a provider runs, where it is not its type.
 fn given_name(tool: &ToolSpec) -> Option<String> {
     #[derive(Deserialize)]
-    struct Named {
+    struct HostedToolNameWire {
         name: Option<String>,
     }
     match &tool.kind {
-        ToolKind::Hosted(hosted) => hosted.json.read::<Named>().ok()?.name,
+        ToolKind::Hosted(hosted) => hosted.json.read::<HostedToolNameWire>().ok()?.name,
         ToolKind::Function(_) | ToolKind::Custom(_) => None,
     }
 }

@@ -8,29 +8,29 @@ use crate::json::JsonCursor;
 
 /// The members of a value that a decoder reads.
 #[derive(Debug)]
-pub(crate) enum Shape {
+pub(crate) enum ValueShape {
     /// Any value: it is read whole.
     Any,
     /// A value that says nothing if it is one of these texts, white space aside.
     Usual(&'static [&'static str]),
     /// An object of these members.
-    Object(Members),
+    Object(ShapeMembers),
     /// A list of values of one shape.
     List(&'static Self),
     /// An object whose `type`, or else the first word, says which members it has; one of another
     /// type is carried whole, or refused.
-    Tagged(&'static str, &'static [(&'static str, Members)]),
+    Tagged(&'static str, &'static [(&'static str, ShapeMembers)]),
 }
 
 /// The members of an object, by name.
-pub(crate) type Members = &'static [(&'static str, Shape)];
+pub(crate) type ShapeMembers = &'static [(&'static str, ValueShape)];
 
 /// The longest name that is reported.
 const MAX_NAME: usize = 64;
 
 /// Returns the members of the request `body` that are not read, by their paths without indices.
 /// Members of the request itself, other than `members`, are read whole.
-pub(crate) fn members_without_place(members: Members, body: &[u8]) -> Vec<String> {
+pub(crate) fn members_without_place(members: ShapeMembers, body: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let Ok(text) = std::str::from_utf8(body) else { return found };
     let mut walk = ShapeWalk { path: Vec::new(), found: &mut found };
@@ -49,7 +49,12 @@ struct ShapeWalk<'a, 'f> {
 }
 
 impl<'a> ShapeWalk<'a, '_> {
-    fn member(&mut self, key: &'a str, shape: &Shape, cursor: &mut JsonCursor<'a>) -> Option<()> {
+    fn member(
+        &mut self,
+        key: &'a str,
+        shape: &ValueShape,
+        cursor: &mut JsonCursor<'a>,
+    ) -> Option<()> {
         self.path.push(key);
         let value = cursor.skip_value()?;
         self.value(shape, value);
@@ -57,17 +62,17 @@ impl<'a> ShapeWalk<'a, '_> {
         Some(())
     }
 
-    fn value(&mut self, shape: &Shape, text: &'a str) {
+    fn value(&mut self, shape: &ValueShape, text: &'a str) {
         match shape {
-            Shape::Any => {}
-            Shape::Usual(texts) => {
+            ValueShape::Any => {}
+            ValueShape::Usual(texts) => {
                 let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
                 if !texts.contains(&compact.as_str()) {
                     self.report(text);
                 }
             }
-            Shape::Object(members) => self.object(members, text),
-            Shape::List(item) => {
+            ValueShape::Object(members) => self.object(members, text),
+            ValueShape::List(item) => {
                 let _ = JsonCursor::parse(text, |cursor| {
                     cursor.array(|cursor| {
                         let text = cursor.skip_value()?;
@@ -76,7 +81,7 @@ impl<'a> ShapeWalk<'a, '_> {
                     })
                 });
             }
-            Shape::Tagged(usual, kinds) => {
+            ValueShape::Tagged(usual, kinds) => {
                 let kind = tag(text).unwrap_or(usual);
                 if let Some((_, members)) = kinds.iter().find(|(name, _)| *name == kind) {
                     self.object(members, text);
@@ -85,12 +90,12 @@ impl<'a> ShapeWalk<'a, '_> {
         }
     }
 
-    fn object(&mut self, members: Members, text: &'a str) {
+    fn object(&mut self, members: ShapeMembers, text: &'a str) {
         let _ = JsonCursor::parse(text, |cursor| {
             cursor.object(|key, cursor| match find(members, key) {
-                Some(Shape::Any) => cursor.skip_value().map(drop),
+                Some(ValueShape::Any) => cursor.skip_value().map(drop),
                 Some(shape) => self.member(key, shape, cursor),
-                None => self.member(key, &Shape::Usual(&[]), cursor),
+                None => self.member(key, &ValueShape::Usual(&[]), cursor),
             })
         });
     }
@@ -108,7 +113,7 @@ impl<'a> ShapeWalk<'a, '_> {
     }
 }
 
-fn find(members: Members, key: &str) -> Option<&'static Shape> {
+fn find(members: ShapeMembers, key: &str) -> Option<&'static ValueShape> {
     members.iter().find(|(name, _)| *name == key).map(|(_, shape)| shape)
 }
 
@@ -131,15 +136,24 @@ fn tag(text: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    static PART: Shape = Shape::Tagged(
+    static PART: ValueShape = ValueShape::Tagged(
         "text",
         &[
-            ("text", &[("type", Shape::Any), ("text", Shape::Any), ("by", Shape::Usual(&["1"]))]),
-            ("list", &[("type", Shape::Any), ("items", Shape::List(&PART))]),
+            (
+                "text",
+                &[
+                    ("type", ValueShape::Any),
+                    ("text", ValueShape::Any),
+                    ("by", ValueShape::Usual(&["1"])),
+                ],
+            ),
+            ("list", &[("type", ValueShape::Any), ("items", ValueShape::List(&PART))]),
         ],
     );
-    const ROOT: Members =
-        &[("parts", Shape::List(&PART)), ("own", Shape::Object(&[("a", Shape::Any)]))];
+    const ROOT: ShapeMembers = &[
+        ("parts", ValueShape::List(&PART)),
+        ("own", ValueShape::Object(&[("a", ValueShape::Any)])),
+    ];
 
     #[track_caller]
     fn check(body: &str, expected: &str) {

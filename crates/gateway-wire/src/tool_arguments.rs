@@ -42,11 +42,14 @@ pub(crate) const INVALID_JSON_KEY: &str = "__invalid_json__";
 pub(crate) fn original_arguments(object: &str) -> Cow<'_, str> {
     #[derive(serde::Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Cut {
+    struct InvalidArgumentsWire {
         #[serde(rename = "__invalid_json__")]
         text: String,
     }
-    match object.contains(INVALID_JSON_KEY).then(|| serde_json::from_str::<Cut>(object)) {
+    match object
+        .contains(INVALID_JSON_KEY)
+        .then(|| serde_json::from_str::<InvalidArgumentsWire>(object))
+    {
         Some(Ok(cut)) => Cow::Owned(cut.text),
         Some(Err(_)) | None => Cow::Borrowed(object),
     }

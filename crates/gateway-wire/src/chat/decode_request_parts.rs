@@ -40,8 +40,8 @@ pub(super) enum ChatContentWire<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for ChatContentWire<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
+        struct TextOrParts;
+        impl<'de> Visitor<'de> for TextOrParts {
             type Value = ChatContentWire<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,7 +66,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ChatContentWire<'a> {
             }
         }
         // A string as bytes: half a surrogate pair is no reason to refuse it.
-        deserializer.deserialize_bytes(Either)
+        deserializer.deserialize_bytes(TextOrParts)
     }
 }
 

@@ -191,15 +191,15 @@ fn joined(parts: &[Part], pick: impl Fn(&Content) -> Option<&String>) -> Option<
 fn logprobs(pieces: &[Json]) -> Option<Cow<'_, Json>> {
     #[derive(Default, serde::Deserialize, Serialize)]
     #[serde(default)]
-    struct Piece {
+    struct ChoiceLogprobsWire {
         content: Option<Vec<Json>>,
         refusal: Option<Vec<Json>>,
     }
     if let [piece] = pieces {
         return Some(Cow::Borrowed(piece));
     }
-    let mut all = Piece::default();
-    for piece in pieces.iter().filter_map(|piece| piece.read::<Piece>().ok()) {
+    let mut all = ChoiceLogprobsWire::default();
+    for piece in pieces.iter().filter_map(|piece| piece.read::<ChoiceLogprobsWire>().ok()) {
         if let Some(content) = piece.content {
             all.content.get_or_insert_default().extend(content);
         }

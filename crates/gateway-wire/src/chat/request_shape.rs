@@ -1,15 +1,15 @@
 //! The members that the decoder of this dialect reads of a request.
 
 use crate::request_shape::{
-    Members,
-    Shape::{self, Any, List, Object, Tagged},
+    ShapeMembers,
+    ValueShape::{self, Any, List, Object, Tagged},
 };
 
-const CACHE_CONTROL: Shape = Object(&[("type", Any), ("ttl", Any)]);
+const CACHE_CONTROL: ValueShape = Object(&[("type", Any), ("ttl", Any)]);
 
-const TEXT: Members = &[("type", Any), ("text", Any), ("cache_control", CACHE_CONTROL)];
+const TEXT: ShapeMembers = &[("type", Any), ("text", Any), ("cache_control", CACHE_CONTROL)];
 
-static PART: Shape = Tagged(
+static PART: ValueShape = Tagged(
     "",
     &[
         ("text", TEXT),
@@ -44,9 +44,9 @@ static PART: Shape = Tagged(
     ],
 );
 
-const CALLED: Shape = Object(&[("name", Any), ("arguments", Any)]);
+const CALLED: ValueShape = Object(&[("name", Any), ("arguments", Any)]);
 
-static CALL: Shape = Object(&[
+static CALL: ValueShape = Object(&[
     ("id", Any),
     ("type", Any),
     ("index", Any),
@@ -55,7 +55,7 @@ static CALL: Shape = Object(&[
     ("extra_content", Any),
 ]);
 
-static MESSAGE: Shape = Object(&[
+static MESSAGE: ValueShape = Object(&[
     ("role", Any),
     ("content", List(&PART)),
     ("name", Any),
@@ -73,10 +73,10 @@ static MESSAGE: Shape = Object(&[
     ("annotations", Any),
 ]);
 
-const FUNCTION: Members =
+const FUNCTION: ShapeMembers =
     &[("name", Any), ("description", Any), ("parameters", Any), ("strict", Any)];
 
-static TOOL: Shape = Tagged(
+static TOOL: ValueShape = Tagged(
     "function",
     &[
         (
@@ -105,12 +105,12 @@ static TOOL: Shape = Tagged(
     ],
 );
 
-static LEGACY_FUNCTION: Shape = Object(FUNCTION);
+static LEGACY_FUNCTION: ValueShape = Object(FUNCTION);
 
-const NAMED: Shape = Object(&[("name", Any)]);
+const NAMED: ValueShape = Object(&[("name", Any)]);
 
 /// The members of a request that are read in part.
-pub(super) const MEMBERS: Members = &[
+pub(super) const MEMBERS: ShapeMembers = &[
     ("messages", List(&MESSAGE)),
     ("tools", List(&TOOL)),
     ("functions", List(&LEGACY_FUNCTION)),

@@ -114,14 +114,14 @@ impl ChatStreamWriter {
     /// Every chunk of a response has the same id, time and model.
     fn begin(&mut self, started: Started) {
         #[derive(Serialize)]
-        struct Head<'a> {
+        struct ChunkHeadWire<'a> {
             id: &'a str,
             object: &'static str,
             created: u64,
             model: &'a str,
         }
         let id = started.id.unwrap_or_else(|| self.reply.ids.next("chatcmpl-"));
-        let head = Head {
+        let head = ChunkHeadWire {
             id: &id,
             object: "chat.completion.chunk",
             created: started.created.unwrap_or(self.reply.created),

@@ -60,14 +60,14 @@ fn reply(call: &ProviderRequest) -> ResponseContext {
 
 /// The result of a decoded stream.
 #[derive(Debug, Default, PartialEq)]
-struct Outcome {
+struct StreamResult {
     events: Vec<StreamEvent>,
     /// The caller's view.
     out: String,
     error: Option<ErrorKind>,
 }
 
-impl Outcome {
+impl StreamResult {
     fn answer(&self) -> ChatResponse {
         let mut answer = Collector::default();
         answer.extend(self.events.iter().cloned());
@@ -85,12 +85,12 @@ impl Outcome {
 }
 
 /// Sends `pieces` of a stream through a reader and a writer.
-fn run(quirks: Quirks, call: &ProviderRequest, pieces: &[&[u8]]) -> Outcome {
+fn run(quirks: Quirks, call: &ProviderRequest, pieces: &[&[u8]]) -> StreamResult {
     let upstream = ChatOutbound { quirks };
     let mut reader = upstream.reader(call, IdGenerator::new(2));
     let mut writer = ChatInbound.writer(reply(call));
     let mut splitter = EventSplitter::new(StreamFraming::Sse, MAX_ANSWER_BYTES);
-    let (mut outcome, mut out) = (Outcome::default(), Vec::new());
+    let (mut outcome, mut out) = (StreamResult::default(), Vec::new());
     let mut blocks = Vec::new();
     for piece in pieces {
         blocks.extend(splitter.push(Bytes::copy_from_slice(piece)).unwrap());
@@ -111,7 +111,7 @@ fn run(quirks: Quirks, call: &ProviderRequest, pieces: &[&[u8]]) -> Outcome {
 fn read(
     reader: &mut dyn StreamReader,
     (blocks, last): (Vec<Bytes>, Option<Bytes>),
-    outcome: &mut Outcome,
+    outcome: &mut StreamResult,
     writer: &mut dyn StreamWriter,
     out: &mut Vec<u8>,
 ) -> gateway_core::Result<()> {

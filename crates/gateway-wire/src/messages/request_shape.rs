@@ -1,11 +1,11 @@
 //! The members that the decoder of this dialect reads of a request.
 
 use crate::request_shape::{
-    Members,
-    Shape::{self, Any, List, Object, Tagged, Usual},
+    ShapeMembers,
+    ValueShape::{self, Any, List, Object, Tagged, Usual},
 };
 
-static BLOCK: Shape = Tagged(
+static BLOCK: ValueShape = Tagged(
     "",
     &[
         ("text", &[("type", Any), ("text", Any), ("cache_control", CACHE_CONTROL)]),
@@ -40,9 +40,9 @@ static BLOCK: Shape = Tagged(
     ],
 );
 
-const CACHE_CONTROL: Shape = Object(&[("type", Any), ("ttl", Any)]);
+const CACHE_CONTROL: ValueShape = Object(&[("type", Any), ("ttl", Any)]);
 
-const SOURCE: Shape = Object(&[
+const SOURCE: ValueShape = Object(&[
     ("type", Any),
     ("media_type", Any),
     ("data", Any),
@@ -51,7 +51,7 @@ const SOURCE: Shape = Object(&[
     ("content", Any),
 ]);
 
-static TOOL: Shape = Tagged(
+static TOOL: ValueShape = Tagged(
     "custom",
     &[(
         "custom",
@@ -67,10 +67,10 @@ static TOOL: Shape = Tagged(
     )],
 );
 
-static MESSAGE: Shape = Object(&[("role", Any), ("content", List(&BLOCK))]);
+static MESSAGE: ValueShape = Object(&[("role", Any), ("content", List(&BLOCK))]);
 
 /// The members of a request that are read in part.
-pub(super) const MEMBERS: Members = &[
+pub(super) const MEMBERS: ShapeMembers = &[
     ("system", List(&BLOCK)),
     ("messages", List(&MESSAGE)),
     ("tools", List(&TOOL)),

@@ -187,11 +187,11 @@ impl MessagesStreamReader {
 /// skipped.
 fn odd(event: &sse::SseEvent<'_>, error: serde_json::Error) -> Result<()> {
     #[derive(Default, Deserialize)]
-    struct Tag {
+    struct EventTag {
         #[serde(rename = "type", default)]
         kind: String,
     }
-    let tag: Option<Tag> = serde_json::from_str(&event.data).ok();
+    let tag: Option<EventTag> = serde_json::from_str(&event.data).ok();
     match tag.as_ref().map_or(event.name, |tag| &tag.kind) {
         "error" => Err(errors::of_event(event.data.as_bytes())),
         ""

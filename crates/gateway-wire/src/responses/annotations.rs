@@ -11,7 +11,7 @@ const CITATION: &str = "url_citation";
 /// An annotation in Chat's form.
 pub(super) fn to_chat(annotation: &RawValue) -> Json {
     #[derive(Serialize)]
-    struct Nested<'a> {
+    struct NestedCitationOutWire<'a> {
         #[serde(rename = "type")]
         kind: &'static str,
         url_citation: LazyObject<'a>,
@@ -23,17 +23,17 @@ pub(super) fn to_chat(annotation: &RawValue) -> Json {
         return annotation.into();
     }
     members.remove("type");
-    Json::of(&Nested { kind: CITATION, url_citation: members })
+    Json::of(&NestedCitationOutWire { kind: CITATION, url_citation: members })
 }
 
 /// An annotation in the form of Responses, from Chat's.
 pub(super) fn from_chat(annotation: &Json) -> Json {
     #[derive(Deserialize)]
-    struct Nested {
-        url_citation: Citation,
+    struct NestedCitationInWire {
+        url_citation: UrlCitationInWire,
     }
     #[derive(Deserialize)]
-    struct Citation {
+    struct UrlCitationInWire {
         #[serde(default)]
         start_index: u64,
         #[serde(default)]
@@ -43,7 +43,7 @@ pub(super) fn from_chat(annotation: &Json) -> Json {
         title: Option<String>,
     }
     #[derive(Serialize)]
-    struct Flat {
+    struct FlatCitationWire {
         #[serde(rename = "type")]
         kind: &'static str,
         start_index: u64,
@@ -51,10 +51,12 @@ pub(super) fn from_chat(annotation: &Json) -> Json {
         url: String,
         title: String,
     }
-    let Ok(Nested { url_citation }) = annotation.read() else { return annotation.clone() };
-    let Citation { start_index, end_index, url, title } = url_citation;
+    let Ok(NestedCitationInWire { url_citation }) = annotation.read() else {
+        return annotation.clone();
+    };
+    let UrlCitationInWire { start_index, end_index, url, title } = url_citation;
     let title = title.unwrap_or_default();
-    Json::of(&Flat { kind: CITATION, start_index, end_index, url, title })
+    Json::of(&FlatCitationWire { kind: CITATION, start_index, end_index, url, title })
 }
 
 /// The log probability of a token.

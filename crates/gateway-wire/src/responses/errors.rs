@@ -87,17 +87,17 @@ fn status_of(code: &str) -> Option<u16> {
 pub(super) fn write(error: &GatewayError) -> Vec<u8> {
     #[derive(Serialize)]
     struct Body<'a> {
-        error: Told<'a>,
+        error: ErrorObjectWire<'a>,
     }
     #[derive(Serialize)]
-    struct Told<'a> {
+    struct ErrorObjectWire<'a> {
         message: &'a str,
         #[serde(rename = "type")]
         kind: &'static str,
         param: Option<&'a str>,
         code: &'a str,
     }
-    let error = Told {
+    let error = ErrorObjectWire {
         message: error.message(),
         kind: error_type(error.kind()),
         param: error.param(),

@@ -52,14 +52,14 @@ pub(super) fn decode_file(piece: &mut LazyObject<'_>, param: &str) -> Result<Fil
 /// Decodes the members of an audio part.
 pub(super) fn decode_audio(piece: &mut LazyObject<'_>, param: &str) -> Result<Source> {
     #[derive(Deserialize)]
-    struct Sound {
+    struct AudioPartWire {
         data: String,
         format: Cow<'static, str>,
     }
     let param = format!("{param}.input_audio");
     let sound = piece.remove("input_audio");
     let sound = sound.ok_or_else(|| GatewayError::invalid(param.clone(), "it is required"))?;
-    let Sound { data: base64, format } = read_param(sound, || param)?;
+    let AudioPartWire { data: base64, format } = read_param(sound, || param)?;
     Ok(Source::Inline { media_type: format!("audio/{format}"), base64 })
 }
 

@@ -1,13 +1,13 @@
 //! The members that the decoder of this dialect reads of a request.
 
 use crate::request_shape::{
-    Members,
-    Shape::{self, Any, List, Object, Tagged},
+    ShapeMembers,
+    ValueShape::{self, Any, List, Object, Tagged},
 };
 
-const TEXT: Members = &[("type", Any), ("text", Any), ("annotations", Any), ("logprobs", Any)];
+const TEXT: ShapeMembers = &[("type", Any), ("text", Any), ("annotations", Any), ("logprobs", Any)];
 
-static PIECE: Shape = Tagged(
+static PIECE: ValueShape = Tagged(
     "",
     &[
         ("input_text", TEXT),
@@ -28,10 +28,10 @@ static PIECE: Shape = Tagged(
     ],
 );
 
-const OUTPUT: Members =
+const OUTPUT: ShapeMembers =
     &[("type", Any), ("id", Any), ("status", Any), ("call_id", Any), ("output", List(&PIECE))];
 
-const CALL: Members = &[
+const CALL: ShapeMembers = &[
     ("type", Any),
     ("id", Any),
     ("status", Any),
@@ -43,7 +43,7 @@ const CALL: Members = &[
     ("namespace", Any),
 ];
 
-static ITEM: Shape = Tagged(
+static ITEM: ValueShape = Tagged(
     "message",
     &[
         (
@@ -74,7 +74,7 @@ static ITEM: Shape = Tagged(
     ],
 );
 
-static TOOL: Shape = Tagged(
+static TOOL: ValueShape = Tagged(
     "function",
     &[
         (
@@ -92,7 +92,7 @@ static TOOL: Shape = Tagged(
 );
 
 /// The members of a request that are read in part.
-pub(super) const MEMBERS: Members = &[
+pub(super) const MEMBERS: ShapeMembers = &[
     ("input", List(&ITEM)),
     ("tools", List(&TOOL)),
     (

@@ -247,7 +247,7 @@ impl StreamWriter for ResponsesStreamWriter {
 /// and the number that follows theirs.
 fn fail_passed(first: &[u8], last: &[u8], error: &GatewayError, out: &mut Vec<u8>) {
     #[derive(Serialize)]
-    struct Failed<'a> {
+    struct FailedResponseWire<'a> {
         #[serde(flatten)]
         began: LazyObject<'a>,
         status: &'static str,
@@ -258,7 +258,7 @@ fn fail_passed(first: &[u8], last: &[u8], error: &GatewayError, out: &mut Vec<u8
         began.as_ref().and_then(|json| json.read().ok()).unwrap_or_default();
     began.remove("status");
     began.remove("error");
-    let response = Failed { began, status: "failed", error: error.into() };
+    let response = FailedResponseWire { began, status: "failed", error: error.into() };
     let mut next = stored_response::last_number(last).map_or(0, |last| last.saturating_add(1));
     let mut emit = EventEmitter { out: Some(out), next: &mut next };
     emit.event("response.failed", ResponseEventOutWire { response });

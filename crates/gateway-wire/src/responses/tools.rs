@@ -148,15 +148,15 @@ fn read_tool(raw: &RawValue, at: usize) -> Result<ToolSpec> {
 /// Reads the value of `tool_choice`; nothing if it is none that is known.
 pub(super) fn read_choice(raw: &RawValue) -> Result<Option<ToolChoice>> {
     #[derive(Deserialize)]
-    struct One<'a> {
+    struct ResponsesToolChoiceInWire<'a> {
         #[serde(rename = "type", borrow)]
         kind: Cow<'a, str>,
         name: Option<String>,
         mode: Option<String>,
         #[serde(default)]
-        tools: Vec<One<'a>>,
+        tools: Vec<ResponsesToolChoiceInWire<'a>>,
     }
-    fn name(one: One<'_>) -> String {
+    fn name(one: ResponsesToolChoiceInWire<'_>) -> String {
         let own = matches!(&*one.kind, "function" | "custom");
         one.name.filter(|_| own).unwrap_or_else(|| one.kind.into_owned())
     }
@@ -170,7 +170,7 @@ pub(super) fn read_choice(raw: &RawValue) -> Result<Option<ToolChoice>> {
             _ => None,
         });
     }
-    let mut one: One<'_> = read_param(raw, param)?;
+    let mut one: ResponsesToolChoiceInWire<'_> = read_param(raw, param)?;
     if one.kind == "allowed_tools" {
         let required = one.mode.as_deref() == Some("required");
         let names = std::mem::take(&mut one.tools).into_iter().map(name).collect();
@@ -182,25 +182,25 @@ pub(super) fn read_choice(raw: &RawValue) -> Result<Option<ToolChoice>> {
 /// A grammar as Responses writes it, from either spelling.
 fn flat_format(format: &Json) -> Json {
     #[derive(Deserialize)]
-    struct Nested<'a> {
+    struct NestedGrammarInWire<'a> {
         #[serde(borrow)]
         grammar: LazyObject<'a>,
     }
     #[derive(Serialize)]
-    struct Flat<'a> {
+    struct FlatGrammarWire<'a> {
         #[serde(rename = "type")]
         kind: &'static str,
         #[serde(flatten)]
         grammar: LazyObject<'a>,
     }
-    let Ok(Nested { grammar }) = format.read() else { return format.clone() };
-    Json::of(&Flat { kind: "grammar", grammar })
+    let Ok(NestedGrammarInWire { grammar }) = format.read() else { return format.clone() };
+    Json::of(&FlatGrammarWire { kind: "grammar", grammar })
 }
 
 /// A grammar as Chat writes it, from either spelling.
 fn nested_format(format: &Json) -> Json {
     #[derive(Serialize)]
-    struct Nested<'a> {
+    struct NestedGrammarOutWire<'a> {
         #[serde(rename = "type")]
         kind: &'static str,
         grammar: LazyObject<'a>,
@@ -211,5 +211,5 @@ fn nested_format(format: &Json) -> Json {
         return format.clone();
     }
     members.remove("type");
-    Json::of(&Nested { kind: "grammar", grammar: members })
+    Json::of(&NestedGrammarOutWire { kind: "grammar", grammar: members })
 }

@@ -9,18 +9,20 @@ use serde_json::{Value, json};
 
 /// A piece of a response.
 #[derive(Clone, Debug)]
-enum Piece {
+enum ResponsePiece {
     Thought(String),
     Text(String),
     Call(Vec<String>),
 }
 
-fn pieces() -> impl Strategy<Value = Vec<Piece>> {
+fn pieces() -> impl Strategy<Value = Vec<ResponsePiece>> {
     let text = || prop_oneof!["[a-z ]{1,9}", Just("é☃\n\r\u{2028}\"".to_owned())];
-    let thoughts = prop::collection::vec(text().prop_map(Piece::Thought), 0..3);
-    let texts = prop::collection::vec(text().prop_map(Piece::Text), 0..4);
-    let calls =
-        prop::collection::vec(prop::collection::vec(text(), 0..3).prop_map(Piece::Call), 0..3);
+    let thoughts = prop::collection::vec(text().prop_map(ResponsePiece::Thought), 0..3);
+    let texts = prop::collection::vec(text().prop_map(ResponsePiece::Text), 0..4);
+    let calls = prop::collection::vec(
+        prop::collection::vec(text(), 0..3).prop_map(ResponsePiece::Call),
+        0..3,
+    );
     (thoughts, texts, calls).prop_map(|(a, b, c)| [a, b, c].concat())
 }
 
@@ -32,11 +34,11 @@ fn call(stream: bool) -> ProviderRequest {
     call
 }
 
-fn gemini_part(piece: &Piece) -> Value {
+fn gemini_part(piece: &ResponsePiece) -> Value {
     match piece {
-        Piece::Thought(text) => json!({ "text": text, "thought": true }),
-        Piece::Text(text) => json!({ "text": text }),
-        Piece::Call(words) => {
+        ResponsePiece::Thought(text) => json!({ "text": text, "thought": true }),
+        ResponsePiece::Text(text) => json!({ "text": text }),
+        ResponsePiece::Call(words) => {
             json!({ "functionCall": { "name": "find", "args": { "words": words } } })
         }
     }
@@ -54,13 +56,13 @@ fn gemini(parts: &[Value], finish: bool) -> Value {
     })
 }
 
-fn ollama_message(pieces: &[Piece]) -> Value {
+fn ollama_message(pieces: &[ResponsePiece]) -> Value {
     let (mut thought, mut text, mut calls) = (String::new(), String::new(), Vec::new());
     for piece in pieces {
         match piece {
-            Piece::Thought(it) => thought.push_str(it),
-            Piece::Text(it) => text.push_str(it),
-            Piece::Call(words) => {
+            ResponsePiece::Thought(it) => thought.push_str(it),
+            ResponsePiece::Text(it) => text.push_str(it),
+            ResponsePiece::Call(words) => {
                 calls.push(
                     json!({ "function": { "name": "find", "arguments": { "words": words } } }),
                 );
@@ -70,7 +72,7 @@ fn ollama_message(pieces: &[Piece]) -> Value {
     json!({ "role": "assistant", "content": text, "thinking": thought, "tool_calls": calls })
 }
 
-fn ollama(pieces: &[Piece], done: bool) -> Value {
+fn ollama(pieces: &[ResponsePiece], done: bool) -> Value {
     let mut line = json!({ "model": "m", "created_at": "2025-01-01T00:00:00.000000000Z", "message": ollama_message(pieces), "done": done });
     if done {
         line["done_reason"] = "stop".into();

@@ -51,7 +51,7 @@ fn written_stream_decodes_to_same_events() {
 
 /// Checks what holds for every stream that a caller reads.
 #[track_caller]
-fn check_chunks(outcome: &Outcome, counted: bool, name: &str) {
+fn check_chunks(outcome: &StreamResult, counted: bool, name: &str) {
     let chunks = outcome.chunks();
     let of = |name: &str| chunks.iter().map(|it| it[name].clone()).collect::<Vec<_>>();
     for same in ["id", "created", "model"] {
@@ -99,7 +99,7 @@ fn normalized_streams_have_the_same_shape() {
 #[test]
 fn passthrough_and_translation_yield_same_events() {
     for fixture in &fixtures::ALL {
-        let read = |outcome: &Outcome| {
+        let read = |outcome: &StreamResult| {
             run(Quirks::OPENAI, &composed_request(COUNTED), &[outcome.out.as_bytes()]).answer()
         };
         let passed = run(fixture.quirks, &original(COUNTED), &[fixture.stream.as_bytes()]);

@@ -8,13 +8,13 @@ use proptest::prelude::*;
 
 const STREAM: &str = r#""stream":true"#;
 
-fn write(members: &str, events: Vec<StreamEvent>) -> Outcome {
+fn write(members: &str, events: Vec<StreamEvent>) -> StreamResult {
     let call = composed_request(members);
     let mut writer = ChatInbound.writer(reply(&call));
     let mut out = Vec::new();
     writer.write(Chunk::from_events(events), &mut out);
     writer.end(&mut out);
-    Outcome { out: String::from_utf8(out).unwrap(), ..Outcome::default() }
+    StreamResult { out: String::from_utf8(out).unwrap(), ..StreamResult::default() }
 }
 
 /// Writes `events`; `expected` are the deltas, each with its finish.
