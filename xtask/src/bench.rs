@@ -13,7 +13,7 @@ mod summary;
 
 use self::{
     load::{Load, Sample},
-    programs::{Programs, Target},
+    programs::{LoadTarget, Programs},
     scenarios::Scenario,
 };
 use crate::{gateway::Binary, terminal::say, workspace::Workspace};
@@ -61,7 +61,7 @@ pub(crate) struct GateArguments {
 }
 
 /// The samples of a scenario at a target.
-type Samples = BTreeMap<(&'static str, Target), Vec<Sample>>;
+type Samples = BTreeMap<(&'static str, LoadTarget), Vec<Sample>>;
 
 /// Measures, and prints tables.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
@@ -100,7 +100,7 @@ fn time(
         for scenario in &chosen {
             say(format!("round {round} of {rounds}: {}", scenario.name));
             running.set_mock(scenario.mock())?;
-            for target in Target::ALL {
+            for target in LoadTarget::ALL {
                 let load = Load { seconds, ..scenario.load(folder)? };
                 let sample = load.run(programs, &running, target)?;
                 samples.entry((scenario.name, target)).or_default().push(sample);

@@ -23,7 +23,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
 }
 
 fn steps(workspace: &Workspace, times: &mut Vec<Vec<String>>) -> anyhow::Result<Tally> {
-    let mut step = Steps { times };
+    let mut step = CiSteps { times };
     step.run("tidy", || tidy::run(workspace, &tidy::Arguments::default()))?;
     step.run("fmt", || formatted(workspace))?;
     step.run("clippy", || linted(workspace))?;
@@ -38,11 +38,11 @@ fn steps(workspace: &Workspace, times: &mut Vec<Vec<String>>) -> anyhow::Result<
 }
 
 /// The steps taken so far, and their times.
-struct Steps<'a> {
+struct CiSteps<'a> {
     times: &'a mut Vec<Vec<String>>,
 }
 
-impl Steps<'_> {
+impl CiSteps<'_> {
     fn run<T>(
         &mut self,
         name: &str,
@@ -87,12 +87,12 @@ fn permitted(workspace: &Workspace) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::Steps;
+    use super::CiSteps;
 
     #[test]
     fn failed_step_reports_name_and_time() {
         let mut times = Vec::new();
-        let mut steps = Steps { times: &mut times };
+        let mut steps = CiSteps { times: &mut times };
         assert_eq!(steps.run("first", || Ok(1)).unwrap(), 1);
         let error = steps.run("second", || anyhow::bail!("no") as anyhow::Result<()>).unwrap_err();
         assert_eq!(format!("{error:#}"), "second failed: no");

@@ -8,7 +8,7 @@
 use crate::{
     dialect::{Dialect, UPSTREAM_KEY},
     gateway::{CLIENT_KEY, Provider, Settings},
-    kit::{self, MODEL, Places},
+    kit::{self, ClientKitArguments, MODEL},
     process::python,
     workspace::Workspace,
 };
@@ -19,7 +19,7 @@ const EMBEDDING_MODEL: &str = "scripted-embedding";
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    places: Places,
+    places: ClientKitArguments,
     /// Suites whose names contain one of these parts
     #[arg(long)]
     only: Option<String>,

@@ -25,7 +25,7 @@ pub(crate) const MODEL: &str = "scripted";
 
 /// The directories of clients, tools and logs.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Places {
+pub(crate) struct ClientKitArguments {
     /// Directory in which setup.sh has installed the clients
     #[arg(long)]
     dir: PathBuf,
@@ -37,7 +37,7 @@ pub(crate) struct Places {
 }
 
 /// Everything that was found.
-pub(crate) struct Kit {
+pub(crate) struct ClientKit {
     /// The directory of the clients.
     pub(crate) dir: PathBuf,
     /// The directory of the tools.
@@ -47,17 +47,17 @@ pub(crate) struct Kit {
     folder: PathBuf,
 }
 
-impl Places {
+impl ClientKitArguments {
     /// Finds everything; logs go to the scratch folder `name`.
-    pub(crate) fn find(&self, workspace: &Workspace, name: &str) -> anyhow::Result<Kit> {
+    pub(crate) fn find(&self, workspace: &Workspace, name: &str) -> anyhow::Result<ClientKit> {
         let tools = workspace.tools(self.tools.as_deref(), "clients")?;
         let dir = fs::canonicalize(&self.dir).with_context(|| self.dir.display().to_string())?;
         let folder = workspace.scratch(name)?;
-        Ok(Kit { dir, tools, program: self.binary.path(workspace)?, folder })
+        Ok(ClientKit { dir, tools, program: self.binary.path(workspace)?, folder })
     }
 }
 
-impl Kit {
+impl ClientKit {
     /// Runs the script of this name in the clients' Python.
     pub(crate) fn python(&self, script: &Path) -> Command {
         python(&self.dir.join("env/py/bin/python"), script)

@@ -149,10 +149,10 @@ mod tests {
     use super::{check_stream, error, not_allowed, whole};
     use crate::http::Reply;
 
-    type Holds = fn(&Reply) -> anyhow::Result<()>;
+    type ReplyCheck = fn(&Reply) -> anyhow::Result<()>;
 
     /// `headers` are `name: value`, separated by `;`. `wrong` is a part of the complaint.
-    fn check(holds: Holds, status: u16, headers: &str, body: &str, wrong: Option<&str>) {
+    fn check(holds: ReplyCheck, status: u16, headers: &str, body: &str, wrong: Option<&str>) {
         let headers = headers.split(';').filter_map(|header| header.split_once(": "));
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let complaint = holds(&Reply { status, headers, body: body.to_owned() }).err();

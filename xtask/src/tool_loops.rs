@@ -9,7 +9,7 @@ use crate::{
     dialect::{Dialect, UPSTREAM_KEY},
     gateway::{CLIENT_KEY, Provider, Settings},
     http::Request,
-    kit::{self, Kit, MODEL, Places},
+    kit::{self, ClientKit, ClientKitArguments, MODEL},
     tally::Tally,
     terminal::say,
     workspace::Workspace,
@@ -21,7 +21,7 @@ use std::process::Command;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    places: Places,
+    places: ClientKitArguments,
     /// The dialects of the provider behind the models; each in turn
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Dialect::Openai])]
     provider: Vec<Dialect>,
@@ -55,7 +55,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
 }
 
 /// A real model uses the calculator and goes on. What it says is not looked at: it is a small one.
-fn real(kit: &Kit) -> anyhow::Result<Tally> {
+fn real(kit: &ClientKit) -> anyhow::Result<Tally> {
     let (_model, port) = kit.real()?;
     let base_url = format!("http://127.0.0.1:{port}");
     let provider = Provider { name: "llamacpp", base_url, api_key: UPSTREAM_KEY };

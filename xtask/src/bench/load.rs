@@ -1,7 +1,7 @@
 //! One measurement: the flags of the load generator, and its report.
 
 use super::{
-    programs::{Programs, Running, Target},
+    programs::{LoadTarget, Programs, RunningPrograms},
     scenarios::CHUNKS,
 };
 use crate::{gateway::CLIENT_KEY, process::unlimited};
@@ -34,7 +34,7 @@ pub(super) struct Sample {
     /// The response times, in microseconds.
     pub(super) latency_us: Quantiles,
     /// The process that was measured.
-    pub(super) watched: Watched,
+    pub(super) watched: ProcessUsage,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -44,7 +44,7 @@ pub(super) struct Quantiles {
 
 /// The resources that a process used.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct Watched {
+pub(super) struct ProcessUsage {
     pub(super) cpu_us_per_request: f64,
     pub(super) cpu_us_per_event: Option<f64>,
     pub(super) rss_mib_peak: f64,
@@ -55,8 +55,8 @@ impl Load {
     pub(super) fn run(
         &self,
         programs: &Programs,
-        running: &Running,
-        target: Target,
+        running: &RunningPrograms,
+        target: LoadTarget,
     ) -> anyhow::Result<Sample> {
         let (pid, port) = running.at(target);
         let mut loadgen = unlimited(&programs.path("loadgen"));
@@ -66,8 +66,8 @@ impl Load {
         Sample::parse(&text).with_context(|| format!("{target:?}: {}{text}", complaint.trim()))
     }
 
-    fn flags(&self, target: Target, pid: u32, port: u16) -> Vec<String> {
-        let model = if target == Target::Gateway { "openai/mock-model" } else { "mock-model" };
+    fn flags(&self, target: LoadTarget, pid: u32, port: u16) -> Vec<String> {
+        let model = if target == LoadTarget::Gateway { "openai/mock-model" } else { "mock-model" };
         let mut flags = vec!["--json".to_owned()];
         let mut add = |name: &str, value: &str| flags.extend([name.to_owned(), value.to_owned()]);
         add("--url", &format!("http://127.0.0.1:{port}/v1/chat/completions"));
@@ -103,7 +103,7 @@ impl Sample {
 
 #[cfg(test)]
 mod tests {
-    use super::{Load, Sample, Target};
+    use super::{Load, LoadTarget, Sample};
 
     fn report(ok: u64, errors: u64) -> String {
         format!(
@@ -132,8 +132,8 @@ mod tests {
     fn only_gateway_gets_provider_prefix() {
         let load = Load { concurrency: 3, stream: true, ..Load::default() };
         let flags = |target| load.flags(target, 1, 2).join(" ");
-        assert!(flags(Target::Gateway).contains("--model openai/mock-model "));
-        assert!(flags(Target::Bare).contains("--model mock-model "));
-        assert!(flags(Target::Bare).ends_with(" --stream"));
+        assert!(flags(LoadTarget::Gateway).contains("--model openai/mock-model "));
+        assert!(flags(LoadTarget::Bare).contains("--model mock-model "));
+        assert!(flags(LoadTarget::Bare).ends_with(" --stream"));
     }
 }

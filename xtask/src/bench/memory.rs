@@ -3,7 +3,7 @@
 
 use super::{
     load::Load,
-    programs::{Programs, Target},
+    programs::{LoadTarget, Programs},
     scenarios::messages,
 };
 use crate::{clock::pause, terminal::say};
@@ -25,7 +25,7 @@ pub(super) fn measure(
     let head =
         ["MiB", "idle", "1,000 slow streams", "KiB a stream", "later", "150 kB x 1,500", "later"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for target in [Target::Bare, Target::Gateway] {
+    for target in [LoadTarget::Bare, LoadTarget::Gateway] {
         say(format!("memory: {target:?}, {rest:?} of rest after each load"));
         let figures = figures(programs, gateway, folder, (target, rest))?;
         let cells = figures.into_iter().map(|figure| format!("{figure:.1}"));
@@ -38,7 +38,7 @@ fn figures(
     programs: &Programs,
     gateway: &Path,
     folder: &Path,
-    (target, rest): (Target, Duration),
+    (target, rest): (LoadTarget, Duration),
 ) -> anyhow::Result<[f64; 6]> {
     let running = programs.start(gateway, folder)?;
     let pid = running.at(target).0;

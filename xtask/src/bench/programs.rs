@@ -21,7 +21,7 @@ const START: Duration = Duration::from_secs(10);
 
 /// The target of a load.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Target {
+pub(super) enum LoadTarget {
     /// The mock upstream itself.
     Direct,
     /// A proxy that passes bytes on.
@@ -30,7 +30,7 @@ pub(super) enum Target {
     Gateway,
 }
 
-impl Target {
+impl LoadTarget {
     pub(super) const ALL: [Self; 3] = [Self::Direct, Self::Bare, Self::Gateway];
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Programs {
 
 /// The programs that run during a measurement. Dropping them ends them.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct RunningPrograms {
     mock: (Background, u16),
     bare: (Background, u16),
     /// The gateway under test.
@@ -72,7 +72,7 @@ impl Programs {
     }
 
     /// Starts the mock upstream, the bare proxy before it, and the gateway before it.
-    pub(super) fn start(&self, gateway: &Path, logs: &Path) -> anyhow::Result<Running> {
+    pub(super) fn start(&self, gateway: &Path, logs: &Path) -> anyhow::Result<RunningPrograms> {
         let (mock_port, bare_port) = (free_port()?, free_port()?);
         let address = |port| format!("127.0.0.1:{port}");
         let mut mock = unlimited(&self.path("mockup"));
@@ -91,17 +91,17 @@ impl Programs {
         let mut bare = Background::start("bare", &mut bare, logs)?;
         bare.answers(bare_port, "/health", START)?;
         let gateway = Gateway::start(gateway, Some(&settings(mock_port)), logs)?;
-        Ok(Running { mock: (mock, mock_port), bare: (bare, bare_port), gateway })
+        Ok(RunningPrograms { mock: (mock, mock_port), bare: (bare, bare_port), gateway })
     }
 }
 
-impl Running {
+impl RunningPrograms {
     /// The process and the port of a target.
-    pub(super) fn at(&self, target: Target) -> (u32, u16) {
+    pub(super) fn at(&self, target: LoadTarget) -> (u32, u16) {
         match target {
-            Target::Direct => (self.mock.0.pid(), self.mock.1),
-            Target::Bare => (self.bare.0.pid(), self.bare.1),
-            Target::Gateway => (self.gateway.process.pid(), self.gateway.port),
+            LoadTarget::Direct => (self.mock.0.pid(), self.mock.1),
+            LoadTarget::Bare => (self.bare.0.pid(), self.bare.1),
+            LoadTarget::Gateway => (self.gateway.process.pid(), self.gateway.port),
         }
     }
 

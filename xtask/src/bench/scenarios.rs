@@ -11,7 +11,7 @@ pub(super) struct Scenario {
     pub(super) name: &'static str,
     concurrency: u32,
     body: Body,
-    answer: Answer,
+    answer: AnswerMode,
     /// The ratio to the bare proxy that is aimed for.
     pub(super) goal: Option<f64>,
 }
@@ -26,7 +26,7 @@ enum Body {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Answer {
+enum AnswerMode {
     Whole,
     /// Each chunk in a write of its own, as a model sends them that is slower than the network.
     Streamed,
@@ -41,7 +41,7 @@ const fn scenario(
     name: &'static str,
     concurrency: u32,
     body: Body,
-    answer: Answer,
+    answer: AnswerMode,
     goal: Option<f64>,
 ) -> Scenario {
     Scenario { name, concurrency, body, answer, goal }
@@ -49,14 +49,14 @@ const fn scenario(
 
 /// All of them. The first shows by its latency what the gateway adds to one request at a time.
 pub(super) const ALL: &[Scenario] = &[
-    scenario("small, 1 connection", 1, Body::Small, Answer::Whole, None),
-    scenario("small, 32 connections", 32, Body::Small, Answer::Whole, Some(1.5)),
-    scenario("small, 64 connections", 64, Body::Small, Answer::Whole, Some(1.5)),
-    scenario("200 messages, 90 kB", 32, Body::Messages, Answer::Whole, Some(2.0)),
-    scenario("1 MB body", 8, Body::Large, Answer::Whole, Some(3.0)),
-    scenario("streamed, 32 connections", 32, Body::Small, Answer::Streamed, Some(1.05)),
-    scenario("streamed, 64 connections", 64, Body::Small, Answer::Streamed, Some(1.05)),
-    scenario("streamed, chunks piled up", 32, Body::Small, Answer::PiledUp, None),
+    scenario("small, 1 connection", 1, Body::Small, AnswerMode::Whole, None),
+    scenario("small, 32 connections", 32, Body::Small, AnswerMode::Whole, Some(1.5)),
+    scenario("small, 64 connections", 64, Body::Small, AnswerMode::Whole, Some(1.5)),
+    scenario("200 messages, 90 kB", 32, Body::Messages, AnswerMode::Whole, Some(2.0)),
+    scenario("1 MB body", 8, Body::Large, AnswerMode::Whole, Some(3.0)),
+    scenario("streamed, 32 connections", 32, Body::Small, AnswerMode::Streamed, Some(1.05)),
+    scenario("streamed, 64 connections", 64, Body::Small, AnswerMode::Streamed, Some(1.05)),
+    scenario("streamed, chunks piled up", 32, Body::Small, AnswerMode::PiledUp, None),
 ];
 
 impl Scenario {
@@ -67,14 +67,16 @@ impl Scenario {
 
     /// Whether its figures are per chunk, not per request.
     pub(super) fn per_chunk(&self) -> bool {
-        self.answer != Answer::Whole
+        self.answer != AnswerMode::Whole
     }
 
     /// Returns the mode of the mock upstream.
     pub(super) fn mock(&self) -> &'static str {
         match self.answer {
-            Answer::Whole | Answer::Streamed => "chunks=100&delay_ms=0&latency_ms=0&flush=each",
-            Answer::PiledUp => "chunks=100&delay_ms=0&latency_ms=0&flush=batch",
+            AnswerMode::Whole | AnswerMode::Streamed => {
+                "chunks=100&delay_ms=0&latency_ms=0&flush=each"
+            }
+            AnswerMode::PiledUp => "chunks=100&delay_ms=0&latency_ms=0&flush=batch",
         }
     }
 

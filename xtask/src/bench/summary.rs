@@ -3,7 +3,7 @@
 use super::{
     Samples,
     load::Sample,
-    programs::Target,
+    programs::LoadTarget,
     scenarios::{self, Scenario},
 };
 use crate::terminal::table;
@@ -21,11 +21,11 @@ pub(super) fn cpu(samples: &Samples) -> String {
         };
         let figure = |target, of: &dyn Fn(&Sample) -> f64| median(samples, scenario, target, of);
         let (Some(bare), Some(gateway)) =
-            (figure(Target::Bare, &cost), figure(Target::Gateway, &cost))
+            (figure(LoadTarget::Bare, &cost), figure(LoadTarget::Gateway, &cost))
         else {
             continue;
         };
-        let rate = figure(Target::Gateway, &|sample| sample.rps).unwrap_or_default();
+        let rate = figure(LoadTarget::Gateway, &|sample| sample.rps).unwrap_or_default();
         rows.push(row([
             scenario.name,
             if scenario.per_chunk() { "chunk" } else { "request" },
@@ -44,7 +44,7 @@ pub(super) fn latency(samples: &Samples) -> String {
     let mut rows = vec![row(["", "direct", "bare", "gateway", "added"])];
     for scenario in scenarios::ALL {
         let p50 = |target| median(samples, scenario, target, &|sample| sample.latency_us.p50);
-        let all = (p50(Target::Direct), p50(Target::Bare), p50(Target::Gateway));
+        let all = (p50(LoadTarget::Direct), p50(LoadTarget::Bare), p50(LoadTarget::Gateway));
         let (Some(direct), Some(bare), Some(gateway)) = all else { continue };
         rows.push(row([
             scenario.name,
@@ -70,7 +70,7 @@ fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
 fn median(
     samples: &Samples,
     scenario: &Scenario,
-    target: Target,
+    target: LoadTarget,
     of: &dyn Fn(&Sample) -> f64,
 ) -> Option<f64> {
     let samples = samples.get(&(scenario.name, target))?;
@@ -88,14 +88,14 @@ fn middle(mut figures: Vec<f64>) -> Option<f64> {
 mod tests {
     use super::super::{
         Samples,
-        load::{Quantiles, Sample, Watched},
-        programs::Target,
+        load::{ProcessUsage, Quantiles, Sample},
+        programs::LoadTarget,
         scenarios,
     };
     use super::{added, cpu, latency, middle};
 
     fn sample(cost: f64, p50: f64) -> Sample {
-        let watched = Watched { cpu_us_per_request: cost, ..Watched::default() };
+        let watched = ProcessUsage { cpu_us_per_request: cost, ..ProcessUsage::default() };
         let mut sample = Sample::default();
         (sample.watched, sample.latency_us) = (watched, Quantiles { p50 });
         sample
@@ -118,12 +118,12 @@ mod tests {
     fn tables_hold_ratios_of_medians() {
         let name = scenarios::ALL[1].name;
         let samples = Samples::from([
-            ((name, Target::Direct), vec![sample(1.0, 100.0)]),
+            ((name, LoadTarget::Direct), vec![sample(1.0, 100.0)]),
             (
-                (name, Target::Bare),
+                (name, LoadTarget::Bare),
                 vec![sample(10.0, 120.0), sample(20.0, 120.0), sample(90.0, 120.0)],
             ),
-            ((name, Target::Gateway), vec![sample(30.0, 150.0)]),
+            ((name, LoadTarget::Gateway), vec![sample(30.0, 150.0)]),
         ]);
         let (cpu, latency) = (cpu(&samples), latency(&samples));
         assert!(cpu.contains("20.00    30.00   1.50  <= 1.5"), "{cpu}");

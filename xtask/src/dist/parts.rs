@@ -51,11 +51,11 @@ struct Resolve {
 #[derive(Deserialize)]
 struct Node {
     id: String,
-    deps: Vec<Need>,
+    deps: Vec<NeededPart>,
 }
 
 #[derive(Deserialize)]
-struct Need {
+struct NeededPart {
     pkg: String,
     dep_kinds: Vec<Kind>,
 }
@@ -111,7 +111,7 @@ impl Parts {
 }
 
 /// The packages that end up in what needs them.
-fn shipped(needs: Vec<Need>) -> Vec<String> {
+fn shipped(needs: Vec<NeededPart>) -> Vec<String> {
     let normal = needs.into_iter().filter(|it| it.dep_kinds.iter().any(|it| it.kind.is_none()));
     normal.map(|it| it.pkg).collect()
 }
