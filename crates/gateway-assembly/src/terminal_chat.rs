@@ -39,7 +39,7 @@ pub struct TerminalChat {
 ///
 /// If the gateway cannot be reached, or answers with an error.
 pub fn terminal_chat(config: &Config, chat: &TerminalChat) -> anyhow::Result<()> {
-    let mut conversation = Conversation::new(config, chat)?;
+    let mut conversation = ChatSession::new(config, chat)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if let Some(message) = &chat.message {
         return runtime.block_on(conversation.turn(message));
@@ -81,14 +81,14 @@ fn connections(config: &Config) -> anyhow::Result<ClientSettings> {
 }
 
 /// A conversation with one model.
-struct Conversation<'a> {
+struct ChatSession<'a> {
     client: HttpClient,
     template: RequestTemplate,
     model: &'a str,
     messages: Vec<Value>,
 }
 
-impl<'a> Conversation<'a> {
+impl<'a> ChatSession<'a> {
     fn new(config: &Config, chat: &'a TerminalChat) -> anyhow::Result<Self> {
         let client = HttpClient::new(&connections(config)?)?;
         let base = chat.url.clone().unwrap_or_else(|| address(config));
@@ -122,7 +122,7 @@ impl<'a> Conversation<'a> {
         if response.head.status != http::StatusCode::OK {
             bail!(error_message(&body.collect(MAX_ERROR).await?));
         }
-        let mut answer = Answer::default();
+        let mut answer = ReceivedReply::default();
         while let Some(data) = poll_fn(|cx| body.poll_data(cx)).await {
             let text = answer.read(&data?, begun)?;
             let mut out = io::stdout().lock();
@@ -138,7 +138,7 @@ impl<'a> Conversation<'a> {
 
 /// An answer, as far as it has come.
 #[derive(Debug, Default)]
-struct Answer {
+struct ReceivedReply {
     /// The bytes after the last complete line.
     rest: Vec<u8>,
     text: String,
@@ -146,7 +146,7 @@ struct Answer {
     report: Option<Value>,
 }
 
-impl Answer {
+impl ReceivedReply {
     /// Reads bytes of the stream; returns the text in them.
     fn read(&mut self, data: &Bytes, begun: Instant) -> anyhow::Result<String> {
         self.rest.extend_from_slice(data);
@@ -200,7 +200,7 @@ fn error_message(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, error_message};
+    use super::{ReceivedReply, error_message};
     use bytes::Bytes;
     use std::time::Duration;
     use tokio::time::Instant;
@@ -214,7 +214,7 @@ mod tests {
     fn answer_is_the_same_however_it_is_cut() {
         for cut in 0..STREAM.len() {
             let (one, two) = STREAM.as_bytes().split_at(cut);
-            let mut answer = Answer::default();
+            let mut answer = ReceivedReply::default();
             for part in [one, two] {
                 answer.read(&Bytes::copy_from_slice(part), Instant::now()).unwrap();
             }
@@ -226,14 +226,14 @@ mod tests {
 
     #[test]
     fn unknown_figures_are_not_invented() {
-        let figures = Answer::default().figures(Duration::from_millis(7));
+        let figures = ReceivedReply::default().figures(Duration::from_millis(7));
         assert!(figures.starts_with("? tokens in, ? out; cost unknown; "), "{figures}");
     }
 
     #[test]
     fn error_in_a_stream_ends_the_turn() {
         let event = Bytes::from_static(b"data: {\"error\":{\"message\":\"no\",\"code\":\"c\"}}\n");
-        let error = Answer::default().read(&event, Instant::now()).unwrap_err();
+        let error = ReceivedReply::default().read(&event, Instant::now()).unwrap_err();
         assert_eq!(error.to_string(), "no (c)");
         assert_eq!(error_message(b"<html>"), "the gateway answered with an error");
     }

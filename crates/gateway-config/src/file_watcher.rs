@@ -21,12 +21,12 @@ pub struct FileWatcher {
 #[derive(Debug)]
 struct WatchedFile {
     path: PathBuf,
-    known: Option<Stamp>,
-    before: Option<Stamp>,
+    known: Option<FileStamp>,
+    before: Option<FileStamp>,
 }
 
 /// The identity of a file's content: device, inode, length, modification time.
-type Stamp = (u64, u64, u64, i64, i64);
+type FileStamp = (u64, u64, u64, i64, i64);
 
 impl FileWatcher {
     /// Watches the file from its present state.
@@ -70,7 +70,7 @@ impl WatchedFile {
     }
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
+fn stamp(path: &Path) -> Option<FileStamp> {
     let it = std::fs::metadata(path).ok()?;
     Some((it.dev(), it.ino(), it.len(), it.mtime(), it.mtime_nsec()))
 }

@@ -21,7 +21,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 const TICK: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
-struct Snapshot {
+struct FeedSnapshot {
     live: Vec<LiveRow>,
     recent: Vec<EndedRow>,
 }
@@ -85,7 +85,7 @@ impl FeedWriter {
 
     fn snapshot(&self) -> Bytes {
         let (live, recent) = self.subscription.feed().rows(&self.tenant);
-        event("snapshot", &Snapshot { live, recent })
+        event("snapshot", &FeedSnapshot { live, recent })
     }
 
     fn progress(&self) -> Bytes {

@@ -23,7 +23,7 @@
 mod script;
 mod vector;
 
-use self::script::{Step, script};
+use self::script::{ScriptStep, script};
 use crate::{Credential, Descriptor};
 use async_trait::async_trait;
 use futures_util::stream;
@@ -98,20 +98,20 @@ impl Fake {
 }
 
 /// Returns the steps as a stream of chunks, one a step.
-fn chunks(steps: Vec<Step>) -> ChunkStream {
+fn chunks(steps: Vec<ScriptStep>) -> ChunkStream {
     Box::pin(stream::try_unfold(steps.into_iter(), |mut steps| async move {
         let events = next(&mut steps).await?;
         Ok(events.map(|events| (Chunk::from_events(events), steps)))
     }))
 }
 
-async fn next(steps: &mut vec::IntoIter<Step>) -> Result<Option<Vec<StreamEvent>>> {
+async fn next(steps: &mut vec::IntoIter<ScriptStep>) -> Result<Option<Vec<StreamEvent>>> {
     for step in steps {
         match step {
-            Step::Say(events) => return Ok(Some(events)),
-            Step::Wait(delay) => time::sleep(delay).await,
-            Step::Fail(error) => return Err(error),
-            Step::Hang => future::pending().await,
+            ScriptStep::Say(events) => return Ok(Some(events)),
+            ScriptStep::Wait(delay) => time::sleep(delay).await,
+            ScriptStep::Fail(error) => return Err(error),
+            ScriptStep::Hang => future::pending().await,
         }
     }
     Ok(None)

@@ -193,10 +193,10 @@ mod tests {
     use std::time::Duration;
 
     /// Fails as it is named: a model called `down` is down, others are not.
-    struct Named;
+    struct NamedFailures;
 
     #[async_trait]
-    impl Provider for Named {
+    impl Provider for NamedFailures {
         fn id(&self) -> &'static str {
             "named"
         }
@@ -235,7 +235,7 @@ mod tests {
             observer: None,
             random: || 0.5,
         };
-        let layer = ResilientProvider::new(Arc::new(Named)).with_circuit_breaker(settings);
+        let layer = ResilientProvider::new(Arc::new(NamedFailures)).with_circuit_breaker(settings);
         let mut seen = String::new();
         for model in models {
             let call = ProviderRequest::new(ChatRequest::user(*model, "hello"));

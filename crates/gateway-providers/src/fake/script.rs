@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// A step of a script.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum ScriptStep {
     /// Sends these events.
     Say(Vec<StreamEvent>),
     /// Waits for this time.
@@ -28,15 +28,15 @@ const MAX_CHUNKS: usize = 1_000_000;
 /// # Errors
 ///
 /// For `error-STATUS`, that error.
-pub(super) fn script(model: &str, request: &ChatRequest) -> Result<Vec<Step>> {
+pub(super) fn script(model: &str, request: &ChatRequest) -> Result<Vec<ScriptStep>> {
     let echo = echo(request);
     let (verb, arguments) = model.split_once('-').unwrap_or((model, ""));
     let number = || arguments.split('-').next().and_then(|it| it.parse().ok()).unwrap_or(1);
-    let mut play = Play::new(model, request);
+    let mut play = ScriptPlayer::new(model, request);
     match verb {
         "chunks" => play.chunks(number(), delay(arguments)),
         "slow" => {
-            play.steps.push(Step::Wait(delay(arguments)));
+            play.steps.push(ScriptStep::Wait(delay(arguments)));
             play.text(&echo);
         }
         "tool" => play.tool(arguments, request),
@@ -52,7 +52,7 @@ pub(super) fn script(model: &str, request: &ChatRequest) -> Result<Vec<Step>> {
         "truncate" => return Ok(play.ending_with_error(number(), truncated())),
         "stall" => {
             play.chunks(number(), Duration::ZERO);
-            play.steps.push(Step::Hang);
+            play.steps.push(ScriptStep::Hang);
         }
         _ => play.text(&echo),
     }
@@ -77,18 +77,18 @@ pub(super) fn pause(model: &str) -> Result<Duration> {
     }
 }
 
-struct Play {
-    steps: Vec<Step>,
+struct ScriptPlayer {
+    steps: Vec<ScriptStep>,
     usage: Usage,
     called: bool,
 }
 
-impl Play {
+impl ScriptPlayer {
     fn new(model: &str, request: &ChatRequest) -> Self {
         let started = Started { model: Some(format!("fake/{model}")), ..Started::default() };
         let input = request.messages.iter().map(|message| words(&message.plain_text())).sum();
         Self {
-            steps: vec![Step::Say(vec![StreamEvent::Started(started)])],
+            steps: vec![ScriptStep::Say(vec![StreamEvent::Started(started)])],
             usage: Usage { input, ..Usage::default() },
             called: false,
         }
@@ -96,7 +96,7 @@ impl Play {
 
     fn say(&mut self, event: StreamEvent) {
         self.usage.output += 1;
-        self.steps.push(Step::Say(vec![event]));
+        self.steps.push(ScriptStep::Say(vec![event]));
     }
 
     /// A piece a word, each with the space before it.
@@ -115,7 +115,7 @@ impl Play {
     fn chunks(&mut self, number: usize, delay: Duration) {
         for index in 0..number.min(MAX_CHUNKS) {
             if !delay.is_zero() {
-                self.steps.push(Step::Wait(delay));
+                self.steps.push(ScriptStep::Wait(delay));
             }
             self.say(StreamEvent::Text(format!("c{index} ")));
         }
@@ -137,19 +137,19 @@ impl Play {
         }));
     }
 
-    fn text_then(mut self, text: &str, reason: FinishReason) -> Vec<Step> {
+    fn text_then(mut self, text: &str, reason: FinishReason) -> Vec<ScriptStep> {
         self.text(text);
         self.finish(reason)
     }
 
-    fn ending_with_error(mut self, number: usize, error: GatewayError) -> Vec<Step> {
+    fn ending_with_error(mut self, number: usize, error: GatewayError) -> Vec<ScriptStep> {
         self.chunks(number, Duration::ZERO);
-        self.steps.push(Step::Fail(error));
+        self.steps.push(ScriptStep::Fail(error));
         self.steps
     }
 
-    fn finish(mut self, reason: FinishReason) -> Vec<Step> {
-        self.steps.push(Step::Say(vec![
+    fn finish(mut self, reason: FinishReason) -> Vec<ScriptStep> {
+        self.steps.push(ScriptStep::Say(vec![
             StreamEvent::Finished(reason.into()),
             StreamEvent::Usage(self.usage),
         ]));
@@ -219,12 +219,12 @@ mod tests {
         assert_eq!(told, expected);
     }
 
-    fn tell(step: &Step) -> String {
+    fn tell(step: &ScriptStep) -> String {
         match step {
-            Step::Say(events) => events.iter().map(tell_event).collect::<Vec<_>>().join(", "),
-            Step::Wait(delay) => format!("waits {delay:?}"),
-            Step::Fail(error) => format!("fails: {}", error.code()),
-            Step::Hang => "hangs".to_owned(),
+            ScriptStep::Say(events) => events.iter().map(tell_event).collect::<Vec<_>>().join(", "),
+            ScriptStep::Wait(delay) => format!("waits {delay:?}"),
+            ScriptStep::Fail(error) => format!("fails: {}", error.code()),
+            ScriptStep::Hang => "hangs".to_owned(),
         }
     }
 
