@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use gateway_assembly::{ActiveConfig, ShutdownStages, connection_limits, listener_shutdown};
-use gateway_http::Admin;
+use gateway_http::AdminApi;
 use gateway_net::server::{self, Listener, ServerTls};
 use hyper::service::service_fn;
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
@@ -29,7 +29,7 @@ pub(crate) fn serve(
     let make = move |caller: SocketAddr| {
         let active = Arc::clone(&active);
         service_fn(move |request| {
-            let admin = Admin::new(active.app(), active.config().admin.token());
+            let admin = AdminApi::new(active.app(), active.config().admin.token());
             async move { Ok::<_, Infallible>(admin.handle(caller.ip(), request).await) }
         })
     };

@@ -8,7 +8,8 @@ use gateway_config::{Config, ConfiguredClient, DeploymentEnvironment, ProxyHeade
 use gateway_console::LiveFeed;
 use gateway_engine::{Engine, EngineSettings, RequestLog, RequestObserver, RequestRecords};
 use gateway_http::{
-    About, BrowserGate, HttpService, Limits, OpenApiDocument, OpenCircuits, OperatorAccess,
+    BodyLimits, BrowserGate, HttpService, OpenApiDocument, OpenCircuits, OperatorAccess,
+    ServiceInfo,
     request::peer::{ForwardedHeader, Peers},
 };
 use gateway_limits::{Access, Client, LimitAccounts};
@@ -44,7 +45,7 @@ pub fn service(
         operators: operators(config),
         openapi: OpenApiDocument::default(),
         console,
-        about: About {
+        about: ServiceInfo {
             version: shared.process.version.to_owned(),
             docs: config.has_docs().then(|| "/docs".to_owned()),
         },
@@ -103,8 +104,8 @@ fn engine_settings(config: &Config) -> EngineSettings {
     }
 }
 
-fn body_limits(config: &Config, shared: &SharedResources) -> Limits {
-    Limits {
+fn body_limits(config: &Config, shared: &SharedResources) -> BodyLimits {
+    BodyLimits {
         max_bytes: config.server.max_body_bytes.0,
         timeout: config.timeouts.body,
         budget: Arc::clone(&shared.memory),

@@ -5,7 +5,7 @@ use crate::{previous::PreviousGeneration, shared::SharedResources};
 use gateway_config::Config;
 use gateway_console::LiveFeed;
 use gateway_sessions::{
-    Idempotency, Responses, Rules, SessionManager, Sessions,
+    Idempotency, Responses, SessionManager, SessionRules, Sessions,
     taxonomy::{AmbiguousName, TaxonomyTable},
 };
 use std::sync::Arc;
@@ -42,13 +42,13 @@ pub(crate) fn sessions(
     previous: Option<PreviousGeneration<'_>>,
 ) -> Result<SessionManager, AmbiguousName> {
     let (it, limits) = (&config.sessions, gateway_store::StoreLimits::default());
-    let rules = Rules {
+    let rules = SessionRules {
         ttl: it.ttl,
         max_ttl: it.max_ttl.max(it.ttl),
         sliding: it.sliding,
         max_messages: limits.session_messages,
         max_bytes: limits.session_bytes,
-        ..Rules::default()
+        ..SessionRules::default()
     };
     let sessions = Sessions::new(Arc::clone(&shared.stores.sessions), rules);
     let manager = match previous {

@@ -8,7 +8,7 @@ use crate::{ChatRequest, Content, Message, Part, Source, ToolKind, ToolSpec};
 /// Tool definitions count as input. An image counts as one of medium size: its bytes say little
 /// about its tokens.
 pub fn tokens(request: &ChatRequest, model: &str) -> u64 {
-    let mut size = Size::default();
+    let mut size = TextSize::default();
     for message in &request.messages {
         size.message(message);
     }
@@ -20,14 +20,14 @@ pub fn tokens(request: &ChatRequest, model: &str) -> u64 {
 
 /// Estimates the tokens of `message`.
 pub fn message(message: &Message, model: &str) -> u64 {
-    let mut size = Size::default();
+    let mut size = TextSize::default();
     size.message(message);
     size.tokens(model)
 }
 
 /// Estimates the tokens of the definition of `tool`.
 pub fn tool(tool: &ToolSpec, model: &str) -> u64 {
-    let mut size = Size::default();
+    let mut size = TextSize::default();
     size.tool(tool);
     size.tokens(model)
 }
@@ -89,14 +89,14 @@ fn tenths_per_token(model: &str) -> u64 {
 }
 
 #[derive(Default)]
-struct Size {
+struct TextSize {
     /// Letters of the alphabets, of which a token holds several.
     letters: u64,
     /// Tokens that every model counts alike: CJK characters, media, chunks.
     tokens: u64,
 }
 
-impl Size {
+impl TextSize {
     fn tokens(&self, model: &str) -> u64 {
         (self.letters.saturating_mul(10) / tenths_per_token(model)).saturating_add(self.tokens)
     }

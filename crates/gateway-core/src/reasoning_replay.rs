@@ -110,8 +110,12 @@ impl ReasoningReplay {
         }
         call.inspection = Inspection::Full;
         let mut answer = self.inner.generate(call).await?;
-        let notes =
-            Notes { side: Arc::clone(&self.side), ttl: self.ttl, tenant, heard: Heard::default() };
+        let notes = CollectedReasoning {
+            side: Arc::clone(&self.side),
+            ttl: self.ttl,
+            tenant,
+            heard: ObservedReasoning::default(),
+        };
         let (chunks, notes) = (answer.chunks, Some(notes));
         answer.chunks = Box::pin(RememberedStream { chunks, notes, keeping: None });
         Ok(answer)
@@ -151,11 +155,11 @@ fn restore_message(message: &mut Message, known: &mut HashMap<String, StoredReas
 }
 
 /// The reasoning collected from a response, and its destination.
-struct Notes {
+struct CollectedReasoning {
     side: Arc<dyn ReasoningStore>,
     ttl: Duration,
     tenant: Tenant,
-    heard: Heard,
+    heard: ObservedReasoning,
 }
 
 /// The chunks of a response; before the end is reported, the collected reasoning is stored.
@@ -164,7 +168,7 @@ struct Notes {
 struct RememberedStream {
     chunks: ChunkStream,
     /// Absent once the response has ended.
-    notes: Option<Notes>,
+    notes: Option<CollectedReasoning>,
     /// The reasoning that is being stored.
     keeping: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
@@ -180,7 +184,7 @@ impl Stream for RememberedStream {
                 Some(Ok(chunk)) => notes.heard.chunk(chunk),
                 Some(Err(_)) => this.notes = None,
                 None => {
-                    let keep = |notes: Notes| Box::pin(notes.keep()) as Pin<Box<_>>;
+                    let keep = |notes: CollectedReasoning| Box::pin(notes.keep()) as Pin<Box<_>>;
                     this.keeping = this.notes.take().map(keep);
                 }
             }
@@ -196,7 +200,7 @@ impl Stream for RememberedStream {
     }
 }
 
-impl Notes {
+impl CollectedReasoning {
     /// The thinking goes with the first call: a dialect that shows it shows it once.
     async fn keep(self) {
         let Self { side, ttl, tenant, heard } = self;
@@ -213,13 +217,13 @@ impl Notes {
 
 /// The thinking and the calls of the first choice of an answer.
 #[derive(Default)]
-struct Heard {
+struct ObservedReasoning {
     other_choice: bool,
     reasoning: Vec<Reasoning>,
     calls: Vec<ToolCall>,
 }
 
-impl Heard {
+impl ObservedReasoning {
     fn chunk(&mut self, chunk: &Chunk) {
         for event in &chunk.events {
             if let StreamEvent::Choice(index) = event {
@@ -299,10 +303,10 @@ mod tests {
 
     /// Thinks, signs and calls; keeps what it was asked.
     #[derive(Default)]
-    struct Thinker(Mutex<Vec<ChatRequest>>);
+    struct ReasoningModel(Mutex<Vec<ChatRequest>>);
 
     #[async_trait]
-    impl Provider for Thinker {
+    impl Provider for ReasoningModel {
         fn id(&self) -> &'static str {
             "thinker"
         }
@@ -343,9 +347,9 @@ mod tests {
     /// Lets `first` ask, then `second` go on with the calls `ids`: what is put back, in short.
     #[track_caller]
     fn check(first: &str, second: &str, ids: &[&str], expected: &str) {
-        let thinker = Arc::new(Thinker::default());
+        let thinker = Arc::new(ReasoningModel::default());
         let side = Arc::new(Memory::default());
-        let inner: Arc<dyn Provider> = Arc::<Thinker>::clone(&thinker);
+        let inner: Arc<dyn Provider> = Arc::<ReasoningModel>::clone(&thinker);
         let recall = ReasoningReplay::new(inner, side, &[], Duration::from_mins(1));
         let ask = |tenant: &str, messages: Vec<Message>| {
             let mut call = ProviderRequest::new(ChatRequest { messages, ..ChatRequest::default() });

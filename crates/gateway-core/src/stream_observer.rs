@@ -83,9 +83,9 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<String>>>);
+    struct EndLog(Arc<Mutex<Vec<String>>>);
 
-    impl StreamObserver for Log {
+    impl StreamObserver for EndLog {
         fn on_chunk(&mut self, _: &Chunk) {
             self.0.lock().unwrap().push("frame".to_owned());
         }
@@ -102,7 +102,7 @@ mod tests {
     /// Takes `wanted` of `chunks`, drops the rest, and checks what the witness saw.
     #[track_caller]
     fn check(chunks: Vec<Result<Chunk>>, wanted: usize, expected: &[&str]) {
-        let log = Log::default();
+        let log = EndLog::default();
         let chunks = observe(Box::pin(stream::iter(chunks)), Box::new(log.clone()));
         futures_util::FutureExt::now_or_never(chunks.take(wanted).for_each(|_| async {})).unwrap();
         assert_eq!(*log.0.lock().unwrap(), expected);
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn panicking_stream_ends_with_an_error() {
-        let log = Log::default();
+        let log = EndLog::default();
         let panicking = stream::iter([1, 2]).map(|number| {
             assert!(number < 2, "a bug");
             Ok(text())

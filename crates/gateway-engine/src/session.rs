@@ -2,7 +2,7 @@
 
 use gateway_core::{ErrorKind, GatewayError, Payload, Result, state::Tenant};
 use gateway_limits::Client;
-use gateway_sessions::{OnConflict, Options, idempotency::IdempotencyToken};
+use gateway_sessions::{OnConflict, SessionOptions, idempotency::IdempotencyToken};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -33,7 +33,7 @@ impl SessionDirective {
         &self,
         original: &Payload,
         attempt: Option<&IdempotencyToken>,
-    ) -> Result<Option<Options>> {
+    ) -> Result<Option<SessionOptions>> {
         let inside = match original {
             Payload::Raw(raw) => raw.envelope.session.as_ref().map(|(id, _)| id.as_str()),
             Payload::Parsed(_) => None,
@@ -48,7 +48,7 @@ impl SessionDirective {
         };
         let turn_token = attempt.map(|attempt| attempt.name().to_owned());
         let turn_token = turn_token.unwrap_or_else(|| Uuid::new_v4().simple().to_string());
-        Ok(Some(Options { id, on_conflict: self.on_conflict, turn_token }))
+        Ok(Some(SessionOptions { id, on_conflict: self.on_conflict, turn_token }))
     }
 }
 

@@ -76,12 +76,12 @@ mod tests {
     use tokio::sync::mpsc;
 
     /// Counts how often it is polled.
-    struct Counted {
+    struct CountedSource {
         received: mpsc::UnboundedReceiver<u8>,
         polls: Arc<AtomicUsize>,
     }
 
-    impl Stream for Counted {
+    impl Stream for CountedSource {
         type Item = u8;
 
         fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<u8>> {
@@ -94,7 +94,8 @@ mod tests {
     fn pending_stream_is_polled_again_only_after_a_wake() {
         let (sender, received) = mpsc::unbounded_channel();
         let polls = Arc::new(AtomicUsize::new(0));
-        let mut stream = WakeGatedStream::new(Counted { received, polls: Arc::clone(&polls) });
+        let mut stream =
+            WakeGatedStream::new(CountedSource { received, polls: Arc::clone(&polls) });
         let mut cx = Context::from_waker(Waker::noop());
         let mut poll = || stream.poll_next_unpin(&mut cx);
         for _ in 0..3 {
@@ -111,7 +112,7 @@ mod tests {
     #[tokio::test]
     async fn wake_reaches_the_task() {
         let (sender, received) = mpsc::unbounded_channel();
-        let stream = Counted { received, polls: Arc::default() };
+        let stream = CountedSource { received, polls: Arc::default() };
         let reading = WakeGatedStream::new(stream).collect::<Vec<_>>();
         let sending = async move {
             for number in 0..100 {

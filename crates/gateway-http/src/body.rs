@@ -26,7 +26,7 @@ const MEMORY_WAIT: Duration = Duration::from_secs(10);
 
 /// The limits of request bodies.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct BodyLimits {
     /// The maximum size of a body, in bytes.
     pub max_bytes: usize,
     /// The timeout for receiving a body.
@@ -52,7 +52,7 @@ pub(crate) struct BodyOwner<'a, F> {
 pub(crate) async fn read<F>(
     headers: &HeaderMap,
     body: RequestBody,
-    limits: &Limits,
+    limits: &BodyLimits,
     owner: BodyOwner<'_, F>,
 ) -> Result<Bytes, LimitError>
 where
@@ -107,7 +107,7 @@ where
 
 /// The memory that a body takes; nothing while it is small.
 struct BodyCharge<'a, F> {
-    limits: &'a Limits,
+    limits: &'a BodyLimits,
     /// The owner, until its limits are checked.
     owner: Option<BodyOwner<'a, F>>,
     held: Option<(Option<BodyPermit>, MemoryLease)>,
@@ -226,16 +226,20 @@ mod tests {
 
     const JSON: (&str, &str) = ("content-type", "application/json");
 
-    fn limits() -> Limits {
+    fn limits() -> BodyLimits {
         let timeout = Duration::from_mins(1);
-        Limits { max_bytes: 8, timeout, budget: Arc::new(MemoryBudget::new(12)) }
+        BodyLimits { max_bytes: 8, timeout, budget: Arc::new(MemoryBudget::new(12)) }
     }
 
     fn json() -> HeaderMap {
         HeaderMap::from_iter([(CONTENT_TYPE, "application/json".parse().unwrap())])
     }
 
-    async fn try_read(headers: &HeaderMap, body: RequestBody, limits: &Limits) -> Result<Bytes> {
+    async fn try_read(
+        headers: &HeaderMap,
+        body: RequestBody,
+        limits: &BodyLimits,
+    ) -> Result<Bytes> {
         let owner = BodyOwner { tenant: &"t".into(), permit: || Ok(None) };
         read(headers, body, limits, owner).await.map_err(|refused| refused.error)
     }
@@ -306,7 +310,7 @@ mod tests {
     async fn body_is_charged_as_it_arrives_for_as_long_as_it_is_held() {
         let budget = Arc::new(MemoryBudget::new(4 * UNCHARGED_BYTES));
         let max_bytes = 4 * UNCHARGED_BYTES;
-        let limits = Limits { max_bytes, budget: Arc::clone(&budget), ..limits() };
+        let limits = BodyLimits { max_bytes, budget: Arc::clone(&budget), ..limits() };
         let small = try_read(&json(), chunks(1), &limits).await.unwrap();
         assert_eq!((small.len(), budget.held()), (UNCHARGED_BYTES, 0));
         let large = try_read(&json(), chunks(3), &limits).await.unwrap();
@@ -325,7 +329,7 @@ mod tests {
         let body = body.map_err(|never| match never {}).boxed_unsync();
         let mut headers = json();
         headers.insert(CONTENT_LENGTH, (UNCHARGED_BYTES + 1).into());
-        let limits = Limits { max_bytes: 1 << 20, ..limits() };
+        let limits = BodyLimits { max_bytes: 1 << 20, ..limits() };
         let owner = BodyOwner { tenant: &"t".into(), permit: refuse };
         let refused = read(&headers, body, &limits, owner).await.unwrap_err();
         assert_eq!(refused.error.kind(), ErrorKind::RateLimited);

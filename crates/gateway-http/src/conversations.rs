@@ -5,7 +5,7 @@ use gateway_core::{ErrorKind, GatewayError, Result, state::Tenant};
 use gateway_limits::Client;
 use gateway_sessions::{
     conversations::{ConversationCommand, ConversationHandler, not_found},
-    responses::Page,
+    responses::ItemPageQuery,
 };
 use gateway_tasks::unix_time;
 use http::{Method, Request, Response, StatusCode};
@@ -31,7 +31,7 @@ pub(crate) async fn serve(
         (Endpoint::ConversationItems(id), &Method::POST) => desk.add(id, wish()?).await,
         (Endpoint::ConversationItems(id), _) => {
             let query = QueryParams::parse(head.uri.query());
-            desk.list(id, &Page::read(&query.by_name())?).await
+            desk.list(id, &ItemPageQuery::read(&query.by_name())?).await
         }
         (Endpoint::ConversationItem(id, item), &Method::DELETE) => desk.take_out(id, item).await,
         (Endpoint::ConversationItem(id, item), _) => desk.item(id, item).await,

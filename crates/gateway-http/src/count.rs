@@ -1,7 +1,8 @@
 //! `POST /v1/messages/count_tokens`: how many tokens a model would read.
 
 use crate::{
-    RequestBody, failure::Failure, generation, names, reply, request::Origin, service::HttpService,
+    RequestBody, failure::FailedDispatch, generation, names, reply, request::Origin,
+    service::HttpService,
 };
 use gateway_core::Dialect;
 use gateway_engine::InboundRequest;
@@ -17,7 +18,7 @@ pub(crate) async fn count(
     service: &HttpService,
     origin: Origin,
     request: Request<RequestBody>,
-) -> Result<Response<reply::Body>, Failure> {
+) -> Result<Response<reply::Body>, FailedDispatch> {
     let (head, body) = request.into_parts();
     let request_head = generation::request_head(service, Dialect::Messages, origin, &head)?;
     let sender = (&*request_head.client, request_head.peer);

@@ -4,11 +4,11 @@ use crate::{
     Endpoint, RequestBody, console, conversations, count, embeddings,
     endpoint::Kind,
     explain,
-    failure::Failure,
+    failure::FailedDispatch,
     generation, headers, health, models, platform, reply,
     request::Origin,
     request_log, responses,
-    service::{Arrival, HttpService, method_label},
+    service::{ArrivedRequest, HttpService, method_label},
     sessions, tools, usage, websocket,
 };
 use futures_util::future::BoxFuture;
@@ -20,7 +20,7 @@ use http::{Method, Request, Response};
 use std::{net::IpAddr, sync::Arc};
 
 /// The reply to come. Boxed, so that the layers around a handler do not move its future.
-pub(crate) type HandlerFuture<'a> = BoxFuture<'a, Result<Response<reply::Body>, Failure>>;
+pub(crate) type HandlerFuture<'a> = BoxFuture<'a, Result<Response<reply::Body>, FailedDispatch>>;
 
 /// Serves a request at `endpoint`.
 ///
@@ -30,7 +30,7 @@ pub(crate) type HandlerFuture<'a> = BoxFuture<'a, Result<Response<reply::Body>, 
 pub(crate) fn dispatch<'a>(
     service: &'a HttpService,
     endpoint: Endpoint<'a>,
-    arrival: Arrival<'a>,
+    arrival: ArrivedRequest<'a>,
     request: Request<RequestBody>,
 ) -> HandlerFuture<'a> {
     failpoint("request");
@@ -65,7 +65,7 @@ fn upgrade(
     service: &HttpService,
     peer: IpAddr,
     request: Request<RequestBody>,
-) -> Result<Response<reply::Body>, Failure> {
+) -> Result<Response<reply::Body>, FailedDispatch> {
     if !websocket::is_websocket(&request) {
         let message = "this path answers POST, and GET with an upgrade to websocket";
         return Err(GatewayError::new(ErrorKind::MethodNotAllowed, message).into());
@@ -124,7 +124,7 @@ async fn serve_keyed(
     endpoint: Endpoint<'_>,
     origin: Origin,
     request: Request<RequestBody>,
-) -> Result<Response<reply::Body>, Failure> {
+) -> Result<Response<reply::Body>, FailedDispatch> {
     if endpoint == Endpoint::Embeddings {
         return embeddings::embed(service, origin, request).await;
     }
@@ -137,7 +137,7 @@ async fn serve_keyed(
     let status = match limiter.check_request_rate(&client, origin.peer).await {
         Ok(status) => status,
         Err(LimitError { error, status }) => {
-            return Err(Failure::from(error).with_rate_limits(status).of(&client));
+            return Err(FailedDispatch::from(error).with_rate_limits(status).of(&client));
         }
     };
     let served = serve_client(service, endpoint, (&client, origin), request).await;
@@ -159,7 +159,7 @@ async fn serve_client(
     endpoint: Endpoint<'_>,
     (client, origin): (&Arc<Client>, Origin),
     request: Request<RequestBody>,
-) -> Result<Response<reply::Body>, Failure> {
+) -> Result<Response<reply::Body>, FailedDispatch> {
     let (query, method) = (request.uri().query(), request.method());
     let sender = (&**client, origin.peer);
     Ok(match endpoint {

@@ -1,7 +1,7 @@
 //! `POST /v1/embeddings`: texts as vectors.
 
 use crate::{
-    RequestBody, failure::Failure, generation, reply, request::Origin, service::HttpService,
+    RequestBody, failure::FailedDispatch, generation, reply, request::Origin, service::HttpService,
 };
 use gateway_core::Dialect;
 use http::{Request, Response};
@@ -15,7 +15,7 @@ pub(crate) async fn embed(
     service: &HttpService,
     origin: Origin,
     request: Request<RequestBody>,
-) -> Result<Response<reply::Body>, Failure> {
+) -> Result<Response<reply::Body>, FailedDispatch> {
     let (head, body) = request.into_parts();
     let inbound = generation::admit(service, Dialect::Chat, origin, &head, body).await?;
     Ok(generation::written(service.engine.embed(inbound).await?))

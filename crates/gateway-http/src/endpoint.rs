@@ -23,7 +23,7 @@ pub enum Kind {
 
 /// The dialect of an endpoint's errors.
 #[derive(Clone, Copy)]
-enum Voice {
+enum ErrorDialect {
     Chat,
     Responses,
     Messages,
@@ -37,14 +37,14 @@ enum Voice {
 /// `rest` may contain slashes. Those in `within` have a second id at the end.
 macro_rules! endpoints {
     (
-        fixed { $($fixed:ident $path:literal [$($does:ident)+] $kind:ident $voice:ident;)* }
+        fixed { $($fixed:ident $path:literal [$($fixed_method:ident)+] $fixed_kind:ident $fixed_errors:ident;)* }
         named {
             $($named:ident $before:literal $extent:ident $behind:literal
-                [$($can:ident)+] $sort:ident $tongue:ident;)*
+                [$($named_method:ident)+] $named_kind:ident $named_errors:ident;)*
         }
         within {
             $($within:ident $above:literal $between:literal
-                [$($may:ident)+] $class:ident $accent:ident;)*
+                [$($within_method:ident)+] $within_kind:ident $within_errors:ident;)*
         }
     ) => {
         /// An endpoint with the ids in its path.
@@ -83,9 +83,9 @@ macro_rules! endpoints {
             /// Returns the supported methods.
             pub fn methods(self) -> &'static [Method] {
                 match self {
-                    $(Self::$fixed => &[$(Method::$does),+],)*
-                    $(Self::$named(_) => &[$(Method::$can),+],)*
-                    $(Self::$within(..) => &[$(Method::$may),+],)*
+                    $(Self::$fixed => &[$(Method::$fixed_method),+],)*
+                    $(Self::$named(_) => &[$(Method::$named_method),+],)*
+                    $(Self::$within(..) => &[$(Method::$within_method),+],)*
                 }
             }
 
@@ -101,17 +101,17 @@ macro_rules! endpoints {
             /// Returns the access class of the endpoint.
             pub const fn kind(self) -> Kind {
                 match self {
-                    $(Self::$fixed => Kind::$kind,)*
-                    $(Self::$named(_) => Kind::$sort,)*
-                    $(Self::$within(..) => Kind::$class,)*
+                    $(Self::$fixed => Kind::$fixed_kind,)*
+                    $(Self::$named(_) => Kind::$named_kind,)*
+                    $(Self::$within(..) => Kind::$within_kind,)*
                 }
             }
 
-            const fn voice(self) -> Voice {
+            const fn error_dialect(self) -> ErrorDialect {
                 match self {
-                    $(Self::$fixed => Voice::$voice,)*
-                    $(Self::$named(_) => Voice::$tongue,)*
-                    $(Self::$within(..) => Voice::$accent,)*
+                    $(Self::$fixed => ErrorDialect::$fixed_errors,)*
+                    $(Self::$named(_) => ErrorDialect::$named_errors,)*
+                    $(Self::$within(..) => ErrorDialect::$within_errors,)*
                 }
             }
         }
@@ -193,12 +193,12 @@ impl Endpoint<'_> {
 
     /// Returns the dialect of its responses and errors; `None` for the platform's own endpoints.
     pub(crate) fn caller(self) -> Option<&'static dyn InboundDialect> {
-        match self.voice() {
-            Voice::Chat => Some(&ChatInbound),
-            Voice::Responses => Some(&ResponsesInbound),
-            Voice::Messages => Some(&MessagesInbound),
-            Voice::Completions => Some(&CompletionsInbound),
-            Voice::Platform => None,
+        match self.error_dialect() {
+            ErrorDialect::Chat => Some(&ChatInbound),
+            ErrorDialect::Responses => Some(&ResponsesInbound),
+            ErrorDialect::Messages => Some(&MessagesInbound),
+            ErrorDialect::Completions => Some(&CompletionsInbound),
+            ErrorDialect::Platform => None,
         }
     }
 }

@@ -5,7 +5,7 @@ mod limits;
 use crate::{
     Endpoint, RequestBody,
     endpoint::Kind,
-    failure::Failure,
+    failure::FailedDispatch,
     generation, reply,
     request::{Origin, query::QueryParams},
     service::HttpService,
@@ -25,7 +25,7 @@ pub(crate) async fn explain(
     service: &HttpService,
     origin: Origin,
     request: Request<RequestBody>,
-) -> Result<Response<reply::Body>, Failure> {
+) -> Result<Response<reply::Body>, FailedDispatch> {
     let (head, body) = request.into_parts();
     let (path, dialect) = endpoint(&QueryParams::parse(head.uri.query()))?;
     let request_head = generation::request_head(service, dialect.dialect(), origin, &head)?;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 /// A request that failed before its reply began. Boxed, because it is seldom and large.
 #[derive(Debug)]
-pub(crate) struct Failure(pub(crate) Box<RequestFailure>);
+pub(crate) struct FailedDispatch(pub(crate) Box<RequestFailure>);
 
-impl Failure {
+impl FailedDispatch {
     /// The same failure, with the state of the caller's rate limits.
     pub(crate) fn with_rate_limits(mut self, status: RateLimitStatus) -> Self {
         self.0.facts.rate_limits = status;
@@ -23,19 +23,19 @@ impl Failure {
     }
 }
 
-impl From<GatewayError> for Failure {
+impl From<GatewayError> for FailedDispatch {
     fn from(error: GatewayError) -> Self {
         Self(RequestFailure::early(error))
     }
 }
 
-impl From<LimitError> for Failure {
+impl From<LimitError> for FailedDispatch {
     fn from(LimitError { error, status }: LimitError) -> Self {
         Self::from(error).with_rate_limits(status)
     }
 }
 
-impl From<Box<RequestFailure>> for Failure {
+impl From<Box<RequestFailure>> for FailedDispatch {
     fn from(failure: Box<RequestFailure>) -> Self {
         Self(failure)
     }

@@ -3,7 +3,7 @@
 
 use crate::{
     RequestBody,
-    failure::Failure,
+    failure::FailedDispatch,
     headers, reply,
     request::{Origin, options},
     responses::first_message,
@@ -24,7 +24,7 @@ pub(crate) async fn generate(
     dialect: &'static dyn InboundDialect,
     origin: Origin,
     request: Request<RequestBody>,
-) -> Result<Response<reply::Body>, Failure> {
+) -> Result<Response<reply::Body>, FailedDispatch> {
     let (head, body) = request.into_parts();
     let inbound = admit(service, dialect.dialect(), origin, &head, body).await?;
     let is_reordered = dialect.dialect() == Dialect::Responses
@@ -45,10 +45,10 @@ pub(crate) async fn admit(
     origin: Origin,
     head: &Parts,
     body: RequestBody,
-) -> Result<InboundRequest, Failure> {
+) -> Result<InboundRequest, FailedDispatch> {
     let request_head = request_head(service, dialect, origin, head)?;
     let sender = (&*request_head.client, request_head.peer);
-    let of_client = |failure: Failure| failure.of(&request_head.client);
+    let of_client = |failure: FailedDispatch| failure.of(&request_head.client);
     let body = service.read_body(&head.headers, body, sender).await.map_err(Into::into);
     let body = body.map_err(of_client)?;
     let priority = request_head.options.priority;
@@ -63,10 +63,10 @@ pub(crate) fn request_head(
     dialect: Dialect,
     origin: Origin,
     head: &Parts,
-) -> Result<RequestHead, Failure> {
+) -> Result<RequestHead, FailedDispatch> {
     let client = service.identify(&head.headers, origin.peer)?;
     let options = options::read(head, dialect);
-    let options = options.map_err(|error| Failure::from(error).of(&client))?;
+    let options = options.map_err(|error| FailedDispatch::from(error).of(&client))?;
     Ok(RequestHead {
         request_id: origin.request_id,
         path: origin.path,

@@ -39,8 +39,8 @@ mod usage;
 mod websocket;
 
 pub use self::{
-    admin::Admin,
-    body::Limits,
+    admin::AdminApi,
+    body::BodyLimits,
     browser_gate::{BrowserGate, HostRule},
     cors::Cors,
     endpoint::Endpoint,
@@ -48,7 +48,7 @@ pub use self::{
     openapi::OpenApiDocument,
     operators::OperatorAccess,
     reply::Body,
-    service::{About, HttpService, OpenCircuits, RenderMetrics, handle},
+    service::{HttpService, OpenCircuits, RenderMetrics, ServiceInfo, handle},
     websocket::{DispatchFuture, RequestDispatch, WebSocketHost},
 };
 

@@ -27,7 +27,7 @@ pub(crate) fn list(
         return Ok(codex::catalogue(models.values(), headers));
     }
     if is_for_anthropic(headers) {
-        let page = Page::read(&QueryParams::parse(query))?.of(&models)?;
+        let page = ModelPage::read(&QueryParams::parse(query))?.of(&models)?;
         return Ok(reply::json(StatusCode::OK, &page));
     }
     let data: Vec<_> = models.values().map(Model::openai).collect();
@@ -166,13 +166,13 @@ impl Model {
 
 /// The requested page of the list.
 #[derive(Debug)]
-struct Page {
+struct ModelPage {
     limit: usize,
     before: Option<String>,
     after: Option<String>,
 }
 
-impl Page {
+impl ModelPage {
     fn read(query: &QueryParams) -> Result<Self> {
         let mut page = Self { limit: 20, before: None, after: None };
         for (name, value) in query.iter() {
@@ -252,7 +252,8 @@ mod tests {
         let ids = ["a", "b", "c", "d", "e"];
         let model = |id: &str| Model { id: id.to_owned(), owner: "lab".to_owned(), card: None };
         let models = ids.into_iter().map(|id| (id.to_owned(), model(id))).collect();
-        let page = Page::read(&QueryParams::parse(Some(query))).and_then(|page| page.of(&models));
+        let page =
+            ModelPage::read(&QueryParams::parse(Some(query))).and_then(|page| page.of(&models));
         let told = page.map_or_else(
             |error| format!("refused: {}", error.param().unwrap_or_default()),
             |page| {

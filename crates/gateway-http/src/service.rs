@@ -5,7 +5,7 @@ use crate::{
     browser_gate::BrowserGate,
     dispatch::{HandlerFuture, dispatch},
     endpoint::Kind,
-    failure::Failure,
+    failure::FailedDispatch,
     headers,
     health::Health,
     hygiene, idempotency, models, names,
@@ -43,7 +43,7 @@ pub struct HttpService {
     /// The web pages that may call, and the hosts that requests may name.
     pub gate: BrowserGate,
     /// The limits of request bodies.
-    pub bodies: body::Limits,
+    pub bodies: body::BodyLimits,
     /// Requests that were made under an `Idempotency-Key`.
     pub idempotency: Idempotency,
     /// The health of the gateway and of its dependencies.
@@ -59,7 +59,7 @@ pub struct HttpService {
     /// Renders `/metrics`; absent if metrics are off.
     pub metrics: Option<RenderMetrics>,
     /// The build information of the gateway.
-    pub about: About,
+    pub about: ServiceInfo,
 }
 
 /// Renders metrics in Prometheus' text format.
@@ -70,7 +70,7 @@ pub type OpenCircuits = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// The build information of the gateway.
 #[derive(Clone, Debug)]
-pub struct About {
+pub struct ServiceInfo {
     /// The version of the build.
     pub version: String,
     /// The path of the API reference; absent if it is off.
@@ -111,7 +111,7 @@ async fn serve(
         .map_or(("unmatched", Kind::Open, false), |endpoint| {
             (endpoint.label(), endpoint.kind(), endpoint.asks_model())
         });
-    let arrival = Arrival { request_id: &request_id, peer, started };
+    let arrival = ArrivedRequest { request_id: &request_id, peer, started };
     // Pinned here, so that what is around it does not move it.
     let answering = pin!(answer(&service, arrival, request));
     let mut reply = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
@@ -146,7 +146,7 @@ async fn serve(
 
 /// A request as it arrives.
 #[derive(Clone, Copy)]
-pub(crate) struct Arrival<'a> {
+pub(crate) struct ArrivedRequest<'a> {
     pub(crate) request_id: &'a Arc<str>,
     /// The address of the connection.
     pub(crate) peer: IpAddr,
@@ -155,7 +155,7 @@ pub(crate) struct Arrival<'a> {
 
 async fn answer(
     service: &HttpService,
-    arrival: Arrival<'_>,
+    arrival: ArrivedRequest<'_>,
     request: Request<RequestBody>,
 ) -> Response<reply::Body> {
     let path = request.uri().path().to_owned();
@@ -181,8 +181,8 @@ fn failed(
     service: &HttpService,
     endpoint: Endpoint<'_>,
     dialect: Option<&'static dyn InboundDialect>,
-    arrival: Arrival<'_>,
-    Failure(failure): &Failure,
+    arrival: ArrivedRequest<'_>,
+    FailedDispatch(failure): &FailedDispatch,
 ) -> Response<reply::Body> {
     let error = &failure.error;
     service.engine.metrics.request_refused(error);
@@ -237,7 +237,7 @@ fn check(
 fn dispatch_once<'a>(
     service: &'a HttpService,
     endpoint: Endpoint<'a>,
-    arrival: Arrival<'a>,
+    arrival: ArrivedRequest<'a>,
     request: Request<RequestBody>,
 ) -> HandlerFuture<'a> {
     if !idempotency::is_asked(endpoint, request.method(), request.headers()) {

@@ -16,7 +16,7 @@ const MOST: u64 = 400;
 
 /// The grouping of sums.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Group {
+enum UsageGroup {
     Day,
     Client,
     Model,
@@ -26,9 +26,9 @@ enum Group {
 
 /// The parameters of a usage request.
 #[derive(Debug, PartialEq)]
-struct Question {
+struct UsageQuery {
     days: RangeInclusive<u64>,
-    groups: Vec<Group>,
+    groups: Vec<UsageGroup>,
 }
 
 /// Returns the usage of `client`, or of all clients.
@@ -37,7 +37,7 @@ pub(crate) async fn usage(
     client: Option<&str>,
     query: Option<&str>,
 ) -> Result<Response<reply::Body>> {
-    let question = Question::read(&QueryParams::parse(query), unix_time().as_secs() / DAY)?;
+    let question = UsageQuery::read(&QueryParams::parse(query), unix_time().as_secs() / DAY)?;
     let rows = service.engine.limits.usage.totals(question.days.clone(), client).await.map_err(
         |error| {
             GatewayError::new(ErrorKind::Unavailable, "usage is temporarily unavailable")
@@ -48,7 +48,7 @@ pub(crate) async fn usage(
     Ok(reply::json(StatusCode::OK, &question.answer(&rows)))
 }
 
-impl Group {
+impl UsageGroup {
     const ALL: [Self; 5] = [Self::Day, Self::Client, Self::Model, Self::Provider, Self::Outcome];
 
     const fn as_str(self) -> &'static str {
@@ -72,10 +72,10 @@ impl Group {
     }
 }
 
-impl Question {
+impl UsageQuery {
     fn read(query: &QueryParams, today: u64) -> Result<Self> {
         let (mut from, mut to) = (None, None);
-        let mut groups = vec![Group::Day, Group::Model];
+        let mut groups = vec![UsageGroup::Day, UsageGroup::Model];
         for (name, value) in query.iter() {
             match name {
                 "from" => from = Some(day("from", value)?),
@@ -148,9 +148,9 @@ fn day(name: &'static str, text: &str) -> Result<u64> {
     known.ok_or_else(|| GatewayError::invalid(name, "a day is written as `2026-11-26`"))
 }
 
-fn group_by(text: &str) -> Result<Vec<Group>> {
+fn group_by(text: &str) -> Result<Vec<UsageGroup>> {
     let names = text.split(',').filter(|name| !name.is_empty());
-    let find = |name: &str| Group::ALL.into_iter().find(|group| group.as_str() == name);
+    let find = |name: &str| UsageGroup::ALL.into_iter().find(|group| group.as_str() == name);
     let mut groups = Vec::new();
     for name in names {
         let group = find(name).ok_or_else(|| {
@@ -169,8 +169,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(query: &str, expected: Result<(u64, u64, &[Group]), &str>) {
-        let question = Question::read(&QueryParams::parse(Some(query)), 20_783);
+    fn check(query: &str, expected: Result<(u64, u64, &[UsageGroup]), &str>) {
+        let question = UsageQuery::read(&QueryParams::parse(Some(query)), 20_783);
         let told = question
             .as_ref()
             .map(|it| (*it.days.start(), *it.days.end(), &*it.groups))
@@ -180,13 +180,13 @@ mod tests {
 
     #[test]
     fn questions_are_read() {
-        let usual = [Group::Day, Group::Model];
+        let usual = [UsageGroup::Day, UsageGroup::Model];
         check("", Ok((20_754, 20_783, &usual[..])));
         check("from=2026-11-26&to=2026-11-26&other=1", Ok((20_783, 20_783, &usual[..])));
         check("group_by=", Ok((20_754, 20_783, &[][..])));
         check(
             "group_by=provider,client,client",
-            Ok((20_754, 20_783, &[Group::Provider, Group::Client][..])),
+            Ok((20_754, 20_783, &[UsageGroup::Provider, UsageGroup::Client][..])),
         );
         check("from=2026-11-27", Err("from"));
         check("from=2020-01-01", Err("from"));
@@ -220,7 +220,8 @@ mod tests {
             cost: gateway_core::NanoDollars(cost),
             ..Totals::default()
         };
-        let question = Question { days: 20_783..=20_783, groups: vec![Group::Day, Group::Model] };
+        let question =
+            UsageQuery { days: 20_783..=20_783, groups: vec![UsageGroup::Day, UsageGroup::Model] };
         let told = question.answer(&[row("a", 1), row("b", 2), row("a", 4)]);
         let data = told["data"].as_array().unwrap();
         assert_eq!(

@@ -1,7 +1,7 @@
 //! The accounts of all clients, and their way to the store that replicas share.
 
 use crate::{
-    account::{AccountState, Attempt, LimitAccount, OutageShare, Renewal},
+    account::{AccountState, LeaseAttempt, LimitAccount, OutageShare, RenewalReason},
     budget_alerts::BudgetAlerts,
     charges::Charges,
     rate_limit_status::RateLimitStatus,
@@ -61,7 +61,7 @@ struct Inner {
     started: Instant,
     next_holder: AtomicU64,
     replicas: AtomicU64,
-    outage: Mutex<Option<Outage>>,
+    outage: Mutex<Option<StoreOutage>>,
     clients: Mutex<HashMap<Key, Weak<LimitAccount>>>,
     peers: Mutex<HashMap<IpAddr, Arc<LimitAccount>>>,
     active: Mutex<Vec<Arc<LimitAccount>>>,
@@ -69,7 +69,7 @@ struct Inner {
 }
 
 #[derive(Clone, Copy)]
-struct Outage {
+struct StoreOutage {
     since: Instant,
     /// The time of the last call to the store.
     asked: Instant,
@@ -120,7 +120,7 @@ impl LimitAccounts {
         roll_call.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = ticks.tick() => self.renew(Renewal::Tick).await,
+                _ = ticks.tick() => self.renew(RenewalReason::Tick).await,
                 _ = roll_call.tick() => self.count_replicas().await,
             }
         }
@@ -131,7 +131,7 @@ impl LimitAccounts {
         self.0.tasks.close();
         let close = async {
             self.0.tasks.wait().await;
-            self.renew(Renewal::Close).await;
+            self.renew(RenewalReason::Close).await;
         };
         // A store that does not answer by then frees the leases when they end.
         let _ = time::timeout(Duration::from_secs(2), close).await;
@@ -207,12 +207,12 @@ impl LimitAccounts {
     fn attempt(&self, account: &Arc<LimitAccount>, charges: &Charges) -> Option<ReserveResult> {
         let attempt = account.state().try_take(charges, Instant::now());
         match attempt {
-            Attempt::Taken(status) => {
+            LeaseAttempt::Taken(status) => {
                 self.list(account);
                 Some(ReserveResult::Taken { status, in_outage: false })
             }
-            Attempt::Refused(refusal, status) => Some(ReserveResult::Refused(refusal, status)),
-            Attempt::Short => None,
+            LeaseAttempt::Refused(refusal, status) => Some(ReserveResult::Refused(refusal, status)),
+            LeaseAttempt::Short => None,
         }
     }
 
@@ -234,7 +234,7 @@ impl LimitAccounts {
                 return self.take_share(account, charges);
             }
             attempts += 1;
-            match self.exchange(account, Renewal::Need(charges)).await {
+            match self.exchange(account, RenewalReason::Need(charges)).await {
                 Ok(Some(refusal)) => {
                     let status = account.state().status(charges, Instant::now());
                     return ReserveResult::Refused(refusal, status);
@@ -284,7 +284,7 @@ impl LimitAccounts {
     pub(crate) async fn exchange(
         &self,
         account: &Arc<LimitAccount>,
-        renewal: Renewal<'_>,
+        renewal: RenewalReason<'_>,
     ) -> Result<Option<Refusal>, StoreError> {
         let sent = account.state().renew(&account.holder, renewal, Instant::now());
         let Some(sent) = sent else { return Ok(None) };
@@ -308,7 +308,7 @@ impl LimitAccounts {
                 if error.is_outage() {
                     let mut outage = lock(&self.0.outage);
                     let since = outage.map_or(now, |it| it.since);
-                    *outage = Some(Outage { since, asked: now });
+                    *outage = Some(StoreOutage { since, asked: now });
                 }
                 Err(error)
             }
@@ -323,7 +323,7 @@ impl LimitAccounts {
     }
 
     /// Renews the leases of all accounts in use.
-    pub(crate) async fn renew(&self, renewal: Renewal<'_>) {
+    pub(crate) async fn renew(&self, renewal: RenewalReason<'_>) {
         let accounts = mem::take(&mut *lock(&self.0.active));
         let renew = |account: Arc<LimitAccount>| async move {
             if let Ok(turn) = account.turn.try_lock() {

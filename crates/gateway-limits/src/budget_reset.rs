@@ -2,7 +2,7 @@
 
 use crate::{
     BudgetPeriod, LimitAccounts,
-    account::{Renewal, store_name},
+    account::{RenewalReason, store_name},
     account_key,
     calendar::current_day,
 };
@@ -46,7 +46,7 @@ impl LimitAccounts {
         let account = self.client(account);
         let turn = account.turn.lock().await;
         // What was spent here before is reported first, so that it is forgotten too.
-        self.exchange(&account, Renewal::Close).await?;
+        self.exchange(&account, RenewalReason::Close).await?;
         let spent = self.quotas().reset_budget(&account.key, &name).await;
         drop(turn);
         account.state().forget_refusals();

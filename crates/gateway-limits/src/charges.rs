@@ -11,14 +11,14 @@ pub(crate) const BUDGETS: usize = 8;
 /// The charges of one request: plain numbers, copied and never allocated.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Charges {
-    pub(crate) rates: List<RateCharge, RATES>,
-    pub(crate) slots: List<SlotCharge, SLOTS>,
-    pub(crate) budgets: List<BudgetCharge, BUDGETS>,
+    pub(crate) rates: InlineList<RateCharge, RATES>,
+    pub(crate) slots: InlineList<SlotCharge, SLOTS>,
+    pub(crate) budgets: InlineList<BudgetCharge, BUDGETS>,
 }
 
 /// A short list without an allocation.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct List<T, const N: usize>([Option<T>; N]);
+pub(crate) struct InlineList<T, const N: usize>([Option<T>; N]);
 
 /// The units that a request takes of a limit by rate.
 #[derive(Clone, Copy, Debug)]
@@ -46,13 +46,13 @@ pub(crate) struct BudgetCharge {
     pub(crate) amount: NanoDollars,
 }
 
-impl<T: Copy, const N: usize> Default for List<T, N> {
+impl<T: Copy, const N: usize> Default for InlineList<T, N> {
     fn default() -> Self {
         Self([None; N])
     }
 }
 
-impl<T: Copy, const N: usize> List<T, N> {
+impl<T: Copy, const N: usize> InlineList<T, N> {
     /// Appends `item`; one that has no room is left out, which the numbers above rule out.
     pub(crate) fn push(&mut self, item: T) {
         if let Some(place) = self.0.iter_mut().find(|place| place.is_none()) {

@@ -2,7 +2,7 @@
 
 use crate::{
     Client, Limiter, QuotaDemand,
-    account::{LeftOfCharge, Renewal},
+    account::{LeftOfCharge, RenewalReason},
     budget_refusal,
     budget_shortage::BudgetShortage,
     charges::Charges,
@@ -79,7 +79,8 @@ impl Limiter {
             }
             let account = &party.account;
             let turn = account.turn.lock().await;
-            let is_known = inner.accounts.exchange(account, Renewal::Look(&charges)).await.is_ok();
+            let is_known =
+                inner.accounts.exchange(account, RenewalReason::Look(&charges)).await.is_ok();
             drop(turn);
             let left = account.state().left(&charges, Instant::now());
             let statuses = probes(&charges).zip(&left).map(|(asked, left)| LimitStatus {

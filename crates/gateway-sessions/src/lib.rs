@@ -22,9 +22,9 @@ pub use self::{
     idempotency::Idempotency,
     responses::Responses,
     session::{
-        ActiveTurn, CompositionFacts, OnConflict, OpenTurn, OpenedSession, Options, Rules,
-        SessionId, SessionManager, SessionTools, Sessions, TurnResult, context, context_window,
-        history, open, taxonomy, tool_pairs,
+        ActiveTurn, CompositionFacts, OnConflict, OpenTurn, OpenedSession, SessionId,
+        SessionManager, SessionOptions, SessionRules, SessionTools, Sessions, TurnResult, context,
+        context_window, history, open, taxonomy, tool_pairs,
     },
     threads::{MessageThreads, ThreadRecorder, ThreadTurn},
 };

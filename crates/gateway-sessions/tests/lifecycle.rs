@@ -7,7 +7,7 @@ use gateway_core::{
     state::{MessageRange, SessionContext, SessionPageQuery, Tenant},
 };
 use gateway_sessions::{
-    OnConflict, OpenTurn, Rules, Sessions, TurnResult, context, taxonomy::TaxonomyTable,
+    OnConflict, OpenTurn, SessionRules, Sessions, TurnResult, context, taxonomy::TaxonomyTable,
 };
 use gateway_store::{StoreBackend, StoreSettings, Stores};
 use std::{collections::BTreeMap, time::Duration};
@@ -15,7 +15,7 @@ use tokio::time;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-async fn sessions(rules: Rules) -> (Sessions, Stores) {
+async fn sessions(rules: SessionRules) -> (Sessions, Stores) {
     let stores = gateway_store::open(StoreSettings::new(StoreBackend::Memory)).await.unwrap();
     (Sessions::new(stores.sessions.clone(), rules), stores)
 }
@@ -47,7 +47,7 @@ async fn end(sessions: &Sessions, open: &OpenTurn, said: &TurnResult) {
 
 #[tokio::test(start_paused = true)]
 async fn second_turn_sees_first_turn() {
-    let (sessions, _stores) = sessions(Rules::default()).await;
+    let (sessions, _stores) = sessions(SessionRules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
     assert_eq!(sessions.commit_turn(&open, &turn_result("one", "1")).await.unwrap(), 1);
@@ -61,7 +61,7 @@ async fn second_turn_sees_first_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn concurrent_turn_is_rejected() {
-    let (sessions, _stores) = sessions(Rules::default()).await;
+    let (sessions, _stores) = sessions(SessionRules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
     let second = sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await;
@@ -84,10 +84,10 @@ async fn concurrent_turn_is_rejected() {
 
 #[tokio::test(start_paused = true)]
 async fn stale_turn_is_rejected() {
-    let (sessions, _stores) = sessions(Rules::default()).await;
+    let (sessions, _stores) = sessions(SessionRules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let slow = sessions.begin_turn(&acme(), &id, "slow", OnConflict::Refuse).await.unwrap();
-    time::sleep(Rules::default().lease).await;
+    time::sleep(SessionRules::default().lease).await;
     let fast = sessions.begin_turn(&acme(), &id, "fast", OnConflict::Refuse).await.unwrap();
     sessions.commit_turn(&fast, &turn_result("two", "2")).await.unwrap();
     let late = sessions.commit_turn(&slow, &turn_result("one", "1")).await;
@@ -96,7 +96,7 @@ async fn stale_turn_is_rejected() {
 
 #[tokio::test(start_paused = true)]
 async fn taxonomy_is_stored_in_session() {
-    let (sessions, _stores) = sessions(Rules::default()).await;
+    let (sessions, _stores) = sessions(SessionRules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
     let asked = message_of(Role::User, "use the Security taxonomy");
@@ -124,7 +124,7 @@ async fn taxonomy_is_stored_in_session() {
 
 #[tokio::test(start_paused = true)]
 async fn invalid_session_request_is_rejected() {
-    let (sessions, _stores) = sessions(Rules::default()).await;
+    let (sessions, _stores) = sessions(SessionRules::default()).await;
     let short = Some(Duration::from_secs(59));
     let refused = sessions.create(&acme(), short, SessionContext::new()).await;
     check_error(refused, ErrorKind::Unprocessable, "unprocessable");
@@ -141,7 +141,7 @@ async fn invalid_session_request_is_rejected() {
 
 #[tokio::test(start_paused = true)]
 async fn session_of_other_tenant_is_not_found() {
-    let (sessions, _stores) = sessions(Rules::default()).await;
+    let (sessions, _stores) = sessions(SessionRules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let other = Tenant::new("other").unwrap();
     let (gone, code) = (ErrorKind::NotFound, "session_not_found");
@@ -157,7 +157,8 @@ async fn session_of_other_tenant_is_not_found() {
 #[tokio::test(start_paused = true)]
 async fn session_expiry_is_fixed_or_sliding() {
     for (sliding, lives) in [(false, false), (true, true)] {
-        let (sessions, _stores) = sessions(Rules { sliding, ..Rules::default() }).await;
+        let (sessions, _stores) =
+            sessions(SessionRules { sliding, ..SessionRules::default() }).await;
         let id = sessions.create(&acme(), Some(MINUTE), SessionContext::new()).await.unwrap().id;
         time::sleep(Duration::from_secs(40)).await;
         let open = sessions.begin_turn(&acme(), &id, "t", OnConflict::Refuse).await.unwrap();
@@ -175,7 +176,8 @@ async fn session_expiry_is_fixed_or_sliding() {
 #[tokio::test(start_paused = true)]
 async fn sliding_session_outlives_running_turn() {
     for (sliding, kept) in [(false, false), (true, true)] {
-        let (sessions, _stores) = sessions(Rules { sliding, ..Rules::default() }).await;
+        let (sessions, _stores) =
+            sessions(SessionRules { sliding, ..SessionRules::default() }).await;
         let id = sessions.create(&acme(), Some(MINUTE), SessionContext::new()).await.unwrap().id;
         time::sleep(Duration::from_secs(50)).await;
         let open = sessions.begin_turn(&acme(), &id, "t", OnConflict::Refuse).await.unwrap();
@@ -187,21 +189,21 @@ async fn sliding_session_outlives_running_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn turn_lock_is_held_while_renewed() {
-    let (sessions, _stores) = sessions(Rules::default()).await;
+    let (sessions, _stores) = sessions(SessionRules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
     let ten_minutes = Duration::from_mins(10);
     assert!(time::timeout(ten_minutes, sessions.hold(&open)).await.is_err(), "it never ends");
     let second = sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await;
     check_error(second, ErrorKind::Conflict, "session_busy");
-    time::sleep(Rules::default().lease).await;
+    time::sleep(SessionRules::default().lease).await;
     sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await.unwrap();
     time::timeout(MINUTE, sessions.hold(&open)).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn failed_turn_release_is_retried() {
-    let (sessions, _stores) = sessions(Rules::default()).await;
+    let (sessions, _stores) = sessions(SessionRules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
     sessions.commit_turn(&open, &turn_result("one", "1")).await.unwrap();
@@ -213,7 +215,7 @@ async fn failed_turn_release_is_retried() {
 
 #[tokio::test(start_paused = true)]
 async fn repeated_turn_does_not_see_itself() {
-    let (sessions, _stores) = sessions(Rules::default()).await;
+    let (sessions, _stores) = sessions(SessionRules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let broken = TurnResult { incomplete: true, ..turn_result("one", "o") };
     for (token, said, made) in
@@ -229,7 +231,7 @@ async fn repeated_turn_does_not_see_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn sessions_can_be_listed_and_forked() {
-    let (sessions, _stores) = sessions(Rules::default()).await;
+    let (sessions, _stores) = sessions(SessionRules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
     sessions.commit_turn(&open, &turn_result("one", "1")).await.unwrap();

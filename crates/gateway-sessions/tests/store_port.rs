@@ -9,7 +9,7 @@ use gateway_core::{
         SessionPageQuery, SessionSnapshot, StoreError, Tenant, WriteOutcome,
     },
 };
-use gateway_sessions::{OnConflict, OpenTurn, Rules, SessionId, Sessions, TurnResult};
+use gateway_sessions::{OnConflict, OpenTurn, SessionId, SessionRules, Sessions, TurnResult};
 use mockall::Sequence;
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ fn acme() -> Tenant {
 }
 
 fn sessions(store: MockSessionStore) -> Sessions {
-    Sessions::new(Arc::new(store), Rules::default())
+    Sessions::new(Arc::new(store), SessionRules::default())
 }
 
 fn unavailable() -> StoreError {

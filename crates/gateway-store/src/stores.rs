@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use gateway_core::state::{
-    Cache, ClientKeys, Idempotency, Ledger, Quotas, ReasoningStore, RequestLogStore, ResponseStore,
-    SessionStore,
+    Cache, ClientKeys, IdempotencyStore, Ledger, Quotas, ReasoningStore, RequestLogStore,
+    ResponseStore, SessionStore,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::Instant};
@@ -21,7 +21,7 @@ pub struct Stores {
     /// Store of reasoning that dialects cannot carry.
     pub side: Arc<dyn ReasoningStore>,
     /// Requests that were already made.
-    pub idempotency: Arc<dyn Idempotency>,
+    pub idempotency: Arc<dyn IdempotencyStore>,
     /// The usage ledger.
     pub ledger: Arc<dyn Ledger>,
     /// The quota store.

@@ -241,9 +241,9 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// A directory of its own, removed in the end.
-    struct Root(PathBuf);
+    struct TempRoot(PathBuf);
 
-    impl Root {
+    impl TempRoot {
         fn new() -> Self {
             static NEXT: AtomicU32 = AtomicU32::new(0);
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -251,7 +251,7 @@ mod tests {
         }
     }
 
-    impl Drop for Root {
+    impl Drop for TempRoot {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
         }
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn abandoned_journal_is_taken_once() {
-        let root = Root::new();
+        let root = TempRoot::new();
         let first = FileJournal::open(&root.0).unwrap();
         first.append(b"one\n").unwrap();
         first.end_batch(1, b"end\n").unwrap();
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn file_is_removed_once_its_batches_are_recorded() {
-        let root = Root::new();
+        let root = TempRoot::new();
         let journal = FileJournal::open(&root.0).unwrap();
         let count = || fs::read_dir(root.0.join(journal.run())).unwrap().count() - 1;
         let line = [b"x".repeat(1 << 20), b"\n".to_vec()].concat();

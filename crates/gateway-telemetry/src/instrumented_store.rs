@@ -6,12 +6,12 @@ use bytes::Bytes;
 use gateway_core::{
     NanoDollars,
     state::{
-        Batch, BeginResult, Cache, ClaimResult, ClientKey, ClientKeys, Fingerprint, Idempotency,
-        Key, LeaseReply, LeaseRequest, Ledger, MessageRange, NewSession, Quotas, ReasoningStore,
-        Replay, RequestLogBatch, RequestLogPage, RequestLogQuery, RequestLogStore, ResponseEvents,
-        ResponseStore, Session, SessionFork, SessionPage, SessionPageQuery, SessionPatch,
-        SessionSnapshot, SessionStore, SessionTurn, StoreError, StoredReasoning, StoredResponse,
-        Tenant, Totals, WriteOutcome,
+        Batch, BeginResult, Cache, ClaimResult, ClientKey, ClientKeys, Fingerprint,
+        IdempotencyStore, Key, LeaseReply, LeaseRequest, Ledger, MessageRange, NewSession, Quotas,
+        ReasoningStore, Replay, RequestLogBatch, RequestLogPage, RequestLogQuery, RequestLogStore,
+        ResponseEvents, ResponseStore, Session, SessionFork, SessionPage, SessionPageQuery,
+        SessionPatch, SessionSnapshot, SessionStore, SessionTurn, StoreError, StoredReasoning,
+        StoredResponse, Tenant, Totals, WriteOutcome,
     },
 };
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
@@ -120,7 +120,7 @@ ports! {
         put(key: &Key, aside: &StoredReasoning, ttl: Duration) -> ();
         get(keys: &[Key]) -> Vec<Option<StoredReasoning>>;
     }
-    Idempotency as "idempotency" {
+    IdempotencyStore as "idempotency" {
         begin(key: &Key, fingerprint: &Fingerprint, token: &str, lease: Duration) -> BeginResult;
         finish(key: &Key, token: &str, replay: &Replay, ttl: Duration) -> bool;
         abandon(key: &Key, token: &str) -> ();

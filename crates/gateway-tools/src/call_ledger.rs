@@ -2,7 +2,7 @@
 
 use gateway_core::{
     Json, ToolCall, ToolContext, ToolError, ToolErrorCode,
-    state::{BeginResult, Idempotency, Key, Replay, StoreError, Tenant},
+    state::{BeginResult, IdempotencyStore, Key, Replay, StoreError, Tenant},
 };
 use sha2::{Digest as _, Sha256};
 use std::{fmt::Write as _, sync::Arc, time::Duration};
@@ -18,7 +18,7 @@ const KEPT: Duration = Duration::from_hours(24);
 /// failing store stops no tool; then services can still recognize a repetition by its idempotency
 /// key.
 #[derive(Clone)]
-pub(crate) struct CallLedger(pub(crate) Arc<dyn Idempotency>);
+pub(crate) struct CallLedger(pub(crate) Arc<dyn IdempotencyStore>);
 
 /// A call that is written down, and is to be made.
 pub(crate) struct RecordedCall {

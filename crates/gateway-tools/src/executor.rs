@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use gateway_core::{
     Json, McpList, McpListEntry, McpReply, McpRequest, McpServers, ToolCall, ToolContext,
-    ToolError, ToolErrorCode, ToolSpec, Tools, state::Idempotency, time::millis,
+    ToolError, ToolErrorCode, ToolSpec, Tools, state::IdempotencyStore, time::millis,
 };
 use gateway_resilience::breaker;
 use gateway_tasks::supervise;
@@ -103,7 +103,7 @@ impl ToolExecutor {
 
     /// Remembers, in `store`, calls of tools that must not be run twice.
     #[must_use]
-    pub fn remembering(mut self, store: Arc<dyn Idempotency>) -> Self {
+    pub fn remembering(mut self, store: Arc<dyn IdempotencyStore>) -> Self {
         self.ledger = Some(CallLedger(store));
         self
     }

@@ -25,7 +25,7 @@ pub struct Rate {
 
 /// The units of a limit that were taken and have not grown back.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Debt {
+pub struct RateDebt {
     /// The whole units available.
     pub units: u64,
     /// The fraction of another, in 60-millionths.
@@ -72,7 +72,7 @@ impl Rate {
     }
 }
 
-impl Debt {
+impl RateDebt {
     /// The same debt at `now_us`, after what has grown back. A clock that went back grows nothing.
     #[must_use]
     pub fn at(self, now_us: u64, rate: Rate) -> Self {
@@ -145,7 +145,7 @@ impl Debt {
 /// # Errors
 ///
 /// The time until there is room.
-pub fn take(debt: &mut Debt, now_us: u64, rate: Rate, cost: u64) -> Result<(), Duration> {
+pub fn take(debt: &mut RateDebt, now_us: u64, rate: Rate, cost: u64) -> Result<(), Duration> {
     *debt = debt.at(now_us, rate).capped(rate);
     if !debt.has_room(rate, cost) {
         return Err(debt.wait(rate, cost));
@@ -164,7 +164,7 @@ mod tests {
     #[track_caller]
     fn check(script: &str) {
         let rate = Rate::new(6_000, 3);
-        let (mut now, mut debt) = (1_000_000, Debt::default());
+        let (mut now, mut debt) = (1_000_000, RateDebt::default());
         for (n, step) in script.chars().enumerate() {
             if step == '.' {
                 now += 10_000;
@@ -193,16 +193,16 @@ mod tests {
     #[test]
     fn clock_that_went_back_locks_out_for_a_window_at_most() {
         let rate = Rate::new(6_000, 3);
-        let mut debt = Debt { units: 3, part: 0, at_us: u64::MAX / 2 };
+        let mut debt = RateDebt { units: 3, part: 0, at_us: u64::MAX / 2 };
         assert!(take(&mut debt, 1_000, rate, 1).is_err());
         assert!(take(&mut debt, 11_000, rate, 1).is_ok());
     }
 
     #[test]
     fn correction_moves_the_debt_both_ways() {
-        let debt = Debt { units: 2, part: 5, at_us: 0 };
-        assert_eq!(debt.with(-1), Debt { units: 1, ..debt });
-        assert_eq!(debt.with(-9), Debt { units: 0, part: 0, at_us: 0 });
+        let debt = RateDebt { units: 2, part: 5, at_us: 0 };
+        assert_eq!(debt.with(-1), RateDebt { units: 1, ..debt });
+        assert_eq!(debt.with(-9), RateDebt { units: 0, part: 0, at_us: 0 });
         assert_eq!(debt.with(9).units, 11);
     }
 
@@ -219,7 +219,7 @@ mod tests {
             steps in proptest::collection::vec((0_u64..5_000_000, 1_u64..1_000_000), 1..200),
         ) {
             let rate = Rate::new(per_minute, per_minute.max(1_000_000));
-            let (start, mut debt) = (1_790_000_000_000_000_u64, Debt::default());
+            let (start, mut debt) = (1_790_000_000_000_000_u64, RateDebt::default());
             let (mut now, mut taken) = (start, 0_u128);
             for (wait, cost) in steps {
                 now += wait;
@@ -243,7 +243,7 @@ mod tests {
         #[test]
         fn wait_is_exact(per_minute in 1_u64..=MAX_UNITS, burst in 1_u64..1_000, cost in 1_u64..1_000) {
             let (rate, cost) = (Rate::new(per_minute, burst), cost.min(burst));
-            let mut debt = Debt::default();
+            let mut debt = RateDebt::default();
             let now = 1_790_000_000_000_000;
             prop_assert!(take(&mut debt, now, rate, burst).is_ok());
             let wait = take(&mut debt, now, rate, cost).unwrap_err();
@@ -263,7 +263,7 @@ mod tests {
             per_minute in 1_u64..1_000_000,
             burst in 1_u64..50,
         ) {
-            let (rate, mut debt) = (Rate::new(per_minute, burst), Debt { units, part: 0, at_us });
+            let (rate, mut debt) = (Rate::new(per_minute, burst), RateDebt { units, part: 0, at_us });
             let taken = (0..=burst).filter(|_| take(&mut debt, now, rate, 1).is_ok()).count();
             prop_assert!(taken as u64 <= burst);
             let windows = u64::try_from(rate.time_of(2 * burst).as_micros()).unwrap();

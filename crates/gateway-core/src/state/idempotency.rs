@@ -11,7 +11,7 @@ pub type Fingerprint = [u8; 32];
 /// Remembers requests by the name that their caller gave them, so that none is done twice.
 #[cfg_attr(feature = "test-support", mockall::automock)]
 #[async_trait]
-pub trait Idempotency: Send + Sync {
+pub trait IdempotencyStore: Send + Sync {
     /// Announces a request. `token` is random, and names this attempt; `lease` is how long it may
     /// take before another attempt is let through. The holder of `token` may announce it again, to
     /// hold it longer.

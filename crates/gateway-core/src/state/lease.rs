@@ -1,6 +1,6 @@
 //! The leases of one key's limits, as a function of what was reported: every backend decides so.
 
-use super::{BudgetGrant, LeaseReply, LeaseRequest, RateGrant, Refusal, SlotGrant, gcra::Debt};
+use super::{BudgetGrant, LeaseReply, LeaseRequest, RateGrant, Refusal, SlotGrant, gcra::RateDebt};
 use crate::NanoDollars;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -12,10 +12,10 @@ const REMEMBERED: Duration = Duration::from_hours(1);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SharedLimits {
     /// The debt of each limit by rate.
-    pub rates: BTreeMap<Arc<str>, Debt>,
+    pub rates: BTreeMap<Arc<str>, RateDebt>,
     /// The sum spent of each budget.
     pub budgets: BTreeMap<Arc<str>, SpentBudget>,
-    holders: BTreeMap<Arc<str>, Holder>,
+    holders: BTreeMap<Arc<str>, LeaseHolder>,
 }
 
 /// The sum that was spent of a budget.
@@ -28,7 +28,7 @@ pub struct SpentBudget {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Holder {
+struct LeaseHolder {
     until_us: u64,
     slots: BTreeMap<Arc<str>, u64>,
     budgets: BTreeMap<Arc<str>, HeldBudget>,
@@ -45,7 +45,7 @@ struct HeldBudget {
 impl SharedLimits {
     /// Whether nothing would change if this were forgotten.
     pub fn is_idle(&self, now_us: u64) -> bool {
-        let is_over = |holder: &Holder| holder.until_us <= now_us;
+        let is_over = |holder: &LeaseHolder| holder.until_us <= now_us;
         let minute = 60_000_000;
         self.holders.values().all(is_over)
             && self.budgets.values().all(|budget| budget.until_us <= now_us)

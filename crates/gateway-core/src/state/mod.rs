@@ -27,7 +27,7 @@ pub use self::{
     client_key::{ClientKey, ClientKeys, KeyHash},
     error::{StorageQuota, StoreError},
     gcra::Rate,
-    idempotency::{BeginResult, Fingerprint, Idempotency, Replay},
+    idempotency::{BeginResult, Fingerprint, IdempotencyStore, Replay},
     key::{Key, Tenant},
     lease::{SharedLimits, SpentBudget},
     ledger::{AdmittedRequest, Batch, Ledger, RequestOutcome, ReservedUsage, Totals},
@@ -50,7 +50,7 @@ pub use self::{
 };
 #[cfg(feature = "test-support")]
 pub use self::{
-    cache::MockCache, client_key::MockClientKeys, idempotency::MockIdempotency, ledger::MockLedger,
-    quota::MockQuotas, reasoning::MockReasoningStore, request_log::MockRequestLogStore,
-    response::MockResponseStore, session::MockSessionStore,
+    cache::MockCache, client_key::MockClientKeys, idempotency::MockIdempotencyStore,
+    ledger::MockLedger, quota::MockQuotas, reasoning::MockReasoningStore,
+    request_log::MockRequestLogStore, response::MockResponseStore, session::MockSessionStore,
 };

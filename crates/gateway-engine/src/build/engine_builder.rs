@@ -9,7 +9,7 @@ use gateway_catalogue::TextCatalogue;
 use gateway_core::{ModelCard, Provider, state::ResponseStore};
 use gateway_limits::Limits;
 use gateway_providers::{ClientSettings, Settings};
-use gateway_sessions::{Responses, Rules, SessionManager, Sessions};
+use gateway_sessions::{Responses, SessionManager, SessionRules, Sessions};
 use secrecy::SecretString;
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -215,7 +215,7 @@ impl EngineBuilder {
             directory = directory.fallback(route);
         }
         let absent = Arc::new(AbsentStores);
-        let sessions = Sessions::new(Arc::<AbsentStores>::clone(&absent), Rules::default());
+        let sessions = Sessions::new(Arc::<AbsentStores>::clone(&absent), SessionRules::default());
         Ok(Arc::new(Engine {
             directory: directory.build()?,
             settings: self.settings,
@@ -265,9 +265,9 @@ mod tests {
     const QUESTION: &str = r#"{"model":"small","messages":[{"role":"user","content":"hello"}]}"#;
 
     #[derive(Default)]
-    struct Outcomes(Mutex<Vec<(String, &'static str)>>);
+    struct RecordedOutcomes(Mutex<Vec<(String, &'static str)>>);
 
-    impl RequestObserver for Outcomes {
+    impl RequestObserver for RecordedOutcomes {
         fn finished(&self, request: &crate::RequestSummary<'_>) {
             self.0.lock().unwrap().push((request.provider.to_string(), request.outcome));
         }
@@ -279,11 +279,11 @@ mod tests {
 
     #[tokio::test]
     async fn built_engine_answers_and_accounts() {
-        let outcomes = Arc::new(Outcomes::default());
+        let outcomes = Arc::new(RecordedOutcomes::default());
         let engine = Engine::builder()
             .provider("fake", &[])
             .alias("small", "fake/echo")
-            .observer(Arc::<Outcomes>::clone(&outcomes))
+            .observer(Arc::<RecordedOutcomes>::clone(&outcomes))
             .build()
             .unwrap();
         let request = InboundRequest::new(client(), QUESTION);
@@ -295,7 +295,7 @@ mod tests {
 
     #[tokio::test]
     async fn failing_target_falls_back() {
-        let outcomes = Arc::new(Outcomes::default());
+        let outcomes = Arc::new(RecordedOutcomes::default());
         let target = |model: &str| (model.to_owned(), None);
         let engine = Engine::builder()
             .provider("fake", &[])
@@ -309,7 +309,7 @@ mod tests {
                 retry: false,
                 breaker: true,
             })
-            .observer(Arc::<Outcomes>::clone(&outcomes))
+            .observer(Arc::<RecordedOutcomes>::clone(&outcomes))
             .build()
             .unwrap();
         let request = InboundRequest::new(client(), QUESTION);

@@ -10,7 +10,7 @@ mod texts;
 
 pub use self::decide::{ContextFit, ContextMode};
 
-use self::{decide::FitAction, texts::Place};
+use self::{decide::FitAction, texts::TextPosition};
 use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use gateway_core::{
     ContextService, ContextShortening, ErrorKind, GatewayError, Inspection, Payload,
@@ -99,7 +99,7 @@ async fn act(
 }
 
 /// The shortened text at a place; `None` if it is unchanged.
-type ShortenedText = Result<(Place, Option<String>)>;
+type ShortenedText = Result<(TextPosition, Option<String>)>;
 
 /// Shortens the texts of the conversation. Dropping the future cancels the calls in progress.
 async fn shorten(

@@ -12,7 +12,7 @@ const MOST: usize = 16;
 
 /// The position of a text in a conversation.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct TextPosition {
     message: usize,
     part: usize,
 }
@@ -48,7 +48,7 @@ fn gather(content: &Content, all: &mut String) {
 /// Returns `request` with its texts replaced by shortened ones; `None` if there are none.
 pub(super) fn replaced(
     request: &ChatRequest,
-    made: Vec<(Place, Option<String>)>,
+    made: Vec<(TextPosition, Option<String>)>,
 ) -> Option<ChatRequest> {
     let mut changed = None;
     for (place, text) in made {
@@ -63,7 +63,7 @@ pub(super) fn replaced(
 }
 
 /// The texts that may be shortened, the longest first, and where they stand.
-pub(super) fn places(messages: &[Message]) -> Vec<(Place, &str)> {
+pub(super) fn places(messages: &[Message]) -> Vec<(TextPosition, &str)> {
     let last_turn = messages.iter().rposition(|message| message.role == Role::User);
     let before = messages.get(..last_turn.unwrap_or_default()).unwrap_or_default();
     let mut places: Vec<_> = before
@@ -72,7 +72,7 @@ pub(super) fn places(messages: &[Message]) -> Vec<(Place, &str)> {
         .filter(|(_, message)| may_change(message))
         .flat_map(|(message, it)| {
             let parts = it.parts.iter().enumerate();
-            parts.filter_map(move |(part, it)| Some((Place { message, part }, long(it)?)))
+            parts.filter_map(move |(part, it)| Some((TextPosition { message, part }, long(it)?)))
         })
         .collect();
     places.sort_by_key(|(_, text)| Reverse(text.len()));

@@ -27,11 +27,11 @@ pub(crate) fn count_calls_as_output(chunks: ChunkStream) -> ChunkStream {
 /// Writes the calls and results in `chunk` as comments.
 pub(crate) fn write_tool_events(chunk: &Chunk, out: &mut Vec<u8>) {
     for call in &chunk.started_tool_calls {
-        write("tool-call", &Call::of(call), out);
+        write("tool-call", &ToolCallEvent::of(call), out);
     }
     for part in chunk.completed_messages.iter().flat_map(|message| &message.parts) {
         if let Content::ToolResult(result) = &part.content {
-            write("tool-result", &Outcome::of(result), out);
+            write("tool-result", &ToolResultEvent::of(result), out);
         }
     }
 }
@@ -48,20 +48,20 @@ fn write(kind: &str, what: &impl Serialize, out: &mut Vec<u8>) {
 }
 
 #[derive(Serialize)]
-struct Call<'a> {
+struct ToolCallEvent<'a> {
     id: &'a str,
     name: &'a str,
     arguments: &'a str,
 }
 
-impl<'a> Call<'a> {
+impl<'a> ToolCallEvent<'a> {
     fn of(call: &'a ToolCall) -> Self {
         Self { id: &call.id, name: &call.name, arguments: &call.arguments }
     }
 }
 
 #[derive(Serialize)]
-struct Outcome<'a> {
+struct ToolResultEvent<'a> {
     id: &'a str,
     name: Option<&'a str>,
     is_error: bool,
@@ -70,7 +70,7 @@ struct Outcome<'a> {
     truncated: bool,
 }
 
-impl<'a> Outcome<'a> {
+impl<'a> ToolResultEvent<'a> {
     fn of(result: &'a ToolResult) -> Self {
         let mut content = plain_text(&result.parts);
         let truncated = content.len() > MAX_SHOWN;

@@ -1,6 +1,6 @@
 //! The reset of budgets.
 
-use super::{Admin, audit::AuditRecord, bodies};
+use super::{AdminApi, audit::AuditRecord, bodies};
 use crate::reply;
 use gateway_core::{ErrorKind, GatewayError, Result};
 use gateway_limits::{BudgetName, BudgetPeriod};
@@ -40,7 +40,7 @@ impl ResetRequest {
     }
 }
 
-impl Admin {
+impl AdminApi {
     /// Sets the spending of a budget to nothing.
     pub(super) async fn reset_budget(
         &self,

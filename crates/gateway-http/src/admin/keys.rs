@@ -5,7 +5,7 @@
 //! successor of it is ever valid.
 
 use super::{
-    Admin,
+    AdminApi,
     audit::AuditRecord,
     bodies::{self, expiry},
     missing,
@@ -27,7 +27,7 @@ use uuid::Uuid;
 /// Maximum number of attempts to change a key that others change at the same time.
 const MAX_TRIES: usize = 20;
 
-impl Admin {
+impl AdminApi {
     pub(super) async fn list(&self) -> Result<Response<reply::Body>> {
         let keys = self.store()?.all().await.map_err(unavailable)?;
         let keys: Vec<_> = keys.iter().map(key_json).collect();

@@ -26,7 +26,7 @@ const OPERATORS: &str = "the operators";
 
 /// Answers operators, who show a token.
 #[derive(Debug)]
-pub struct Admin {
+pub struct AdminApi {
     service: Arc<HttpService>,
     token: Option<KeyHash>,
 }
@@ -65,7 +65,7 @@ pub(crate) const OPERATIONS: [&str; 11] = [
     "POST /admin/budgets/reset",
 ];
 
-impl Admin {
+impl AdminApi {
     /// Creates the API; it accepts the token with the hash `token`, and rejects every request
     /// without one.
     pub const fn new(service: Arc<HttpService>, token: Option<KeyHash>) -> Self {

@@ -81,12 +81,12 @@ pub struct Health {
     dependencies: Vec<Dependency>,
     draining: CancellationToken,
     told: HealthDetails,
-    seen: Mutex<Option<(Instant, Arc<Report>)>>,
+    seen: Mutex<Option<(Instant, Arc<HealthReport>)>>,
 }
 
 /// The results of all checks at one time.
 #[derive(Debug)]
-struct Report {
+struct HealthReport {
     looks: Vec<CheckState>,
 }
 
@@ -121,7 +121,7 @@ impl Health {
     }
 
     /// Returns results less than a second old. Concurrent callers share one run of the checks.
-    async fn report(&self) -> Arc<Report> {
+    async fn report(&self) -> Arc<HealthReport> {
         let mut seen = self.seen.lock().await;
         if let Some((at, report)) = &*seen
             && at.elapsed() < FRESH
@@ -129,12 +129,12 @@ impl Health {
             return Arc::clone(report);
         }
         let looks = join_all(self.dependencies.iter().map(Dependency::look)).await;
-        let report = Arc::new(Report { looks });
+        let report = Arc::new(HealthReport { looks });
         *seen = Some((Instant::now(), Arc::clone(&report)));
         report
     }
 
-    fn readiness(&self, report: &Report) -> Readiness {
+    fn readiness(&self, report: &HealthReport) -> Readiness {
         let mut failing = report.looks.iter().filter(|look| look.finding.is_failing()).peekable();
         if self.draining.is_cancelled() {
             Readiness::Draining

@@ -1,6 +1,6 @@
 //! The replies of the health endpoints.
 
-use super::{CheckState, Readiness, Report, STORE, TASKS};
+use super::{CheckState, HealthReport, Readiness, STORE, TASKS};
 use crate::{HttpService, platform, reply};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -40,14 +40,14 @@ pub(crate) async fn detailed(service: &HttpService) -> Response<reply::Body> {
 
 /// Returns the status of each dependency, by name. The store and the search are always there: without a
 /// store nothing of it can fail. Tasks are there if one has failed.
-pub(super) fn checks(report: &Report) -> Map<String, Value> {
+pub(super) fn checks(report: &HealthReport) -> Map<String, Value> {
     let always = [(STORE, Value::from(true)), ("semantic_search", Value::Null)];
     let always = always.into_iter().map(|(name, value)| (name.to_owned(), value));
     let shown = report.looks.iter().filter(|look| look.name != TASKS || !look.finding.well);
     always.chain(shown.map(|look| (look.name.clone(), look.check()))).collect()
 }
 
-fn dependencies(report: &Report) -> Value {
+fn dependencies(report: &HealthReport) -> Value {
     let told = |look: &CheckState| {
         let mut told = look.finding.details.clone();
         told.insert("status".to_owned(), look.status().into());

@@ -18,12 +18,12 @@ mod recording;
 pub(crate) use self::key::{is_asked, mark};
 
 use self::recording::RecordingBody;
-use crate::{Endpoint, HttpService, RequestBody, failure::Failure, names, reply};
+use crate::{Endpoint, HttpService, RequestBody, failure::FailedDispatch, names, reply};
 use bytes::Bytes;
 use gateway_core::{ErrorKind, GatewayError, state::Replay};
 use gateway_engine::tenant;
 use gateway_limits::Client;
-use gateway_sessions::idempotency::{Attempt, AttemptStart};
+use gateway_sessions::idempotency::{AttemptStart, IdempotentAttempt};
 use http::{
     HeaderValue, Request, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},
@@ -47,16 +47,16 @@ pub(crate) async fn once<F>(
     (client, peer): (&Client, IpAddr),
     request: Request<RequestBody>,
     work: impl FnOnce(Request<RequestBody>) -> F,
-) -> Result<Response<reply::Body>, Failure>
+) -> Result<Response<reply::Body>, FailedDispatch>
 where
-    F: Future<Output = Result<Response<reply::Body>, Failure>>,
+    F: Future<Output = Result<Response<reply::Body>, FailedDispatch>>,
 {
     let (mut head, body) = request.into_parts();
     let name = key::name(&head.headers)?;
     let body = service.read_body(&head.headers, body, (client, peer)).await?;
     let fingerprint = key::fingerprint(&head, &body);
     let storage_key = tenant(client)?.key(format!("{} {name}", endpoint.label()));
-    match Attempt::begin(&service.idempotency, storage_key, fingerprint).await? {
+    match IdempotentAttempt::begin(&service.idempotency, storage_key, fingerprint).await? {
         AttemptStart::Known(replay) => Ok(tell_again(replay)),
         AttemptStart::Ours(attempt) => {
             head.extensions.insert(attempt.mark());
@@ -69,9 +69,9 @@ where
 
 /// Stores the reply if the request succeeded.
 async fn keep(
-    attempt: Attempt,
-    done: Result<Response<reply::Body>, Failure>,
-) -> Result<Response<reply::Body>, Failure> {
+    attempt: IdempotentAttempt,
+    done: Result<Response<reply::Body>, FailedDispatch>,
+) -> Result<Response<reply::Body>, FailedDispatch> {
     let reply = match done {
         Ok(reply) if reply.status().is_success() => reply,
         failed => {

@@ -4,7 +4,7 @@ use super::note;
 use crate::reply;
 use bytes::{Bytes, BytesMut};
 use gateway_core::BoxError;
-use gateway_sessions::{NOT_STORED_COMMENT, idempotency::Attempt};
+use gateway_sessions::{NOT_STORED_COMMENT, idempotency::IdempotentAttempt};
 use http::{Response, response};
 use http_body::{Body, Frame};
 use std::{
@@ -35,14 +35,18 @@ enum State {
 }
 
 struct ReplyRecording {
-    attempt: Attempt,
+    attempt: IdempotentAttempt,
     head: response::Parts,
     /// Absent once it is too large.
     bytes: Option<BytesMut>,
 }
 
 impl RecordingBody {
-    pub(super) fn new(body: reply::Body, attempt: Attempt, head: &response::Parts) -> Self {
+    pub(super) fn new(
+        body: reply::Body,
+        attempt: IdempotentAttempt,
+        head: &response::Parts,
+    ) -> Self {
         let mut copy = Response::new(()).into_parts().0;
         (copy.status, copy.headers) = (head.status, head.headers.clone());
         let recording = ReplyRecording { attempt, head: copy, bytes: Some(BytesMut::new()) };

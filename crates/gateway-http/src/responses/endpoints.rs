@@ -2,14 +2,14 @@
 
 use crate::{
     HttpService, RequestBody,
-    failure::Failure,
+    failure::FailedDispatch,
     generation, reply,
     request::{Origin, query::QueryParams},
 };
 use gateway_core::{Dialect, GatewayError, Json, Result, state::Tenant};
 use gateway_engine::{Operation, ResponseBody};
 use gateway_limits::Client;
-use gateway_sessions::responses::{CompactionRequest, Page, not_found};
+use gateway_sessions::responses::{CompactionRequest, ItemPageQuery, not_found};
 use gateway_wire::{InboundDialect, json, responses::ResponsesInbound};
 use http::{Request, Response, StatusCode};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub(crate) async fn input_items(
     query: Option<&str>,
 ) -> Result<Response<reply::Body>> {
     let query = QueryParams::parse(query);
-    let page = Page::read(&query.by_name())?;
+    let page = ItemPageQuery::read(&query.by_name())?;
     let list = service.engine.responses.input_items(&tenant(client)?, id, &page).await?;
     Ok(response_object(&list))
 }
@@ -79,7 +79,7 @@ pub(crate) async fn compact(
     service: &HttpService,
     origin: Origin,
     request: Request<RequestBody>,
-) -> Result<Response<reply::Body>, Failure> {
+) -> Result<Response<reply::Body>, FailedDispatch> {
     let (head, body) = request.into_parts();
     let mut inbound = generation::admit(service, Dialect::Responses, origin, &head, body).await?;
     let limits = json::JsonLimits { depth: service.engine.settings.json_depth };

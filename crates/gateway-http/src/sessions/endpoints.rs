@@ -1,7 +1,7 @@
 //! The endpoints of sessions.
 
 use super::{
-    parameters::{Members, MessagePosition, SessionQuery, expected_version},
+    parameters::{BodyMembers, MessagePosition, SessionQuery, expected_version},
     view,
 };
 use crate::{Endpoint, HttpService, RequestBody, reply, request::query::QueryParams};
@@ -33,7 +33,7 @@ pub(crate) async fn serve(
     let (head, body) = request.into_parts();
     let body = service.read_body(&head.headers, body, sender).await?;
     let desk = SessionHandler { service, tenant };
-    let members = || Members::read(&body, service.engine.settings.json_depth);
+    let members = || BodyMembers::read(&body, service.engine.settings.json_depth);
     let query = SessionQuery(QueryParams::parse(head.uri.query()));
     match (endpoint, &head.method) {
         (Endpoint::Sessions, &Method::POST) => desk.create(&members()?).await,
@@ -56,7 +56,7 @@ struct SessionHandler<'a> {
 }
 
 impl SessionHandler<'_> {
-    async fn create(&self, members: &Members) -> Result<Response<reply::Body>> {
+    async fn create(&self, members: &BodyMembers) -> Result<Response<reply::Body>> {
         let context = members.get::<SessionContext>("context", "an object")?;
         let (ttl, context) = (ttl(members)?, context.unwrap_or_default());
         let session =
@@ -83,7 +83,7 @@ impl SessionHandler<'_> {
     async fn patch(
         &self,
         id: &str,
-        members: &Members,
+        members: &BodyMembers,
         expected: Option<u64>,
     ) -> Result<Response<reply::Body>> {
         let patch = members.get::<SessionPatch>("context", "an object")?.unwrap_or_default();
@@ -98,7 +98,7 @@ impl SessionHandler<'_> {
         self.show(StatusCode::OK, id).await
     }
 
-    async fn fork(&self, id: &str, members: &Members) -> Result<Response<reply::Body>> {
+    async fn fork(&self, id: &str, members: &BodyMembers) -> Result<Response<reply::Body>> {
         let at = members.get("at_version", "a version: a whole number")?;
         let copy = self
             .service
@@ -127,7 +127,7 @@ impl SessionHandler<'_> {
     }
 }
 
-fn ttl(members: &Members) -> Result<Option<Duration>> {
+fn ttl(members: &BodyMembers) -> Result<Option<Duration>> {
     let seconds = members.get("ttl_seconds", "a whole number of seconds")?;
     Ok(seconds.map(Duration::from_secs))
 }

@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use std::{num::ParseIntError, str::FromStr};
 
 /// The members of a body; those that mean nothing here are ignored.
-pub(super) struct Members(JsonObject);
+pub(super) struct BodyMembers(JsonObject);
 
-impl Members {
+impl BodyMembers {
     /// Reads a body; an absent one has no members.
     pub(super) fn read(body: &Bytes, depth: usize) -> Result<Self> {
         if body.is_empty() {
@@ -112,7 +112,7 @@ mod tests {
 
     #[track_caller]
     fn check_body(body: &'static str, expected: Result<Option<u64>, &str>) {
-        let members = Members::read(&Bytes::from(body), 8);
+        let members = BodyMembers::read(&Bytes::from(body), 8);
         let read = members.and_then(|it| it.get::<u64>("n", "a number"));
         assert_eq!(read.as_ref().copied().map_err(GatewayError::code), expected, "{body}");
         assert!(read.is_ok() || read.is_err_and(|it| it.kind() == ErrorKind::Unprocessable));

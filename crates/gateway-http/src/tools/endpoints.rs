@@ -121,7 +121,7 @@ fn list(tools: &dyn Tools, query: Option<&str>) -> Response<reply::Body> {
     let specs = tools.specs();
     let shown: Vec<_> = specs.iter().filter_map(|spec| ToolView::of(spec)).collect();
     if QueryParams::parse(query).iter().any(|pair| pair == ("format", "object")) {
-        reply::json(StatusCode::OK, &List { tools: shown })
+        reply::json(StatusCode::OK, &ToolList { tools: shown })
     } else {
         reply::json(StatusCode::OK, &shown)
     }
@@ -185,7 +185,7 @@ pub(super) async fn run(
 }
 
 #[derive(Serialize)]
-struct List<'a> {
+struct ToolList<'a> {
     tools: Vec<ToolView<'a>>,
 }
 

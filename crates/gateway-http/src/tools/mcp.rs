@@ -12,8 +12,8 @@ mod tool_call;
 
 use self::{
     message::{
-        Answer, Failure, INVALID_REQUEST, METHOD_NOT_FOUND, MISSING_CAPABILITY, Message, NEWEST,
-        Outcome, PARSE_ERROR, VERSIONS,
+        INVALID_REQUEST, METHOD_NOT_FOUND, MISSING_CAPABILITY, McpAnswer, McpFailure, McpResult,
+        Message, NEWEST, PARSE_ERROR, VERSIONS,
     },
     relay::RelayedCall,
     stateless::StatelessRefusal,
@@ -96,12 +96,12 @@ fn checked_message<'a>(
     body: &'a [u8],
 ) -> Result<(Message<'a>, bool), WrittenReply> {
     let refusal = |status: StatusCode, id, failure| {
-        (status, serde_json::to_vec(&Answer::failed(id, failure)).unwrap_or_default())
+        (status, serde_json::to_vec(&McpAnswer::failed(id, failure)).unwrap_or_default())
     };
     let limits = json::JsonLimits { depth: service.engine.settings.json_depth };
     let parsed = match json::validate(body, &limits) {
         Ok(()) => Message::parse(body),
-        Err(error) => Err(Failure::new(PARSE_ERROR, error.to_string())),
+        Err(error) => Err(McpFailure::new(PARSE_ERROR, error.to_string())),
     };
     let message = parsed.map_err(|failure| refusal(StatusCode::BAD_REQUEST, None, failure))?;
     let is_stateless = stateless::is_stateless(headers, &message);
@@ -111,7 +111,7 @@ fn checked_message<'a>(
         checked
             .map_err(|StatelessRefusal { status, failure }| refusal(status, message.id, failure))?;
     } else if message.method.as_deref() != Some("initialize") && !is_spoken(headers) {
-        let unknown = Failure::new(INVALID_REQUEST, "unsupported protocol version");
+        let unknown = McpFailure::new(INVALID_REQUEST, "unsupported protocol version");
         return Err(refusal(StatusCode::BAD_REQUEST, message.id, unknown));
     }
     Ok((message, is_stateless))
@@ -124,7 +124,7 @@ async fn answer(
     caller: &ToolCaller,
     headers: &HeaderMap,
     (method, params, is_stateless): (&str, Option<&RawValue>, bool),
-) -> Result<Outcome> {
+) -> Result<McpResult> {
     Ok(match method {
         "tools/call" => {
             let _permit = caller.admit(service, headers).await?;
@@ -147,7 +147,7 @@ fn relayed(
     method: &str,
     params: JsonObject,
     relay: &Arc<McpRelay>,
-) -> Option<Result<RelayedCall, Failure>> {
+) -> Option<Result<RelayedCall, McpFailure>> {
     let toolbox = &service.engine.toolbox;
     if method != "tools/call" {
         return relay::find(&toolbox.servers, client, method, params, Arc::clone(relay));
@@ -187,13 +187,13 @@ struct AnswerForm {
 
 impl AnswerForm {
     /// The reply with what came of a request.
-    fn reply(&self, id: &RawValue, outcome: Outcome) -> Response<reply::Body> {
+    fn reply(&self, id: &RawValue, outcome: McpResult) -> Response<reply::Body> {
         let (status, body) = self.written(id, outcome);
         reply::written(status, body)
     }
 
     /// Writes what came of a request.
-    fn written(&self, id: &RawValue, outcome: Outcome) -> WrittenReply {
+    fn written(&self, id: &RawValue, outcome: McpResult) -> WrittenReply {
         let (status, answer) = match outcome {
             Ok(result) => {
                 let result = if self.is_stateless {
@@ -203,7 +203,7 @@ impl AnswerForm {
                 };
                 (
                     StatusCode::OK,
-                    Answer { jsonrpc: "2.0", id: Some(id), result: Some(result), error: None },
+                    McpAnswer { jsonrpc: "2.0", id: Some(id), result: Some(result), error: None },
                 )
             }
             Err(failure) => {
@@ -212,7 +212,7 @@ impl AnswerForm {
                     MISSING_CAPABILITY if self.is_stateless => StatusCode::BAD_REQUEST,
                     _ => StatusCode::OK,
                 };
-                (status, Answer::failed(Some(id), failure))
+                (status, McpAnswer::failed(Some(id), failure))
             }
         };
         (status, serde_json::to_vec(&answer).unwrap_or_default())
@@ -231,7 +231,7 @@ fn tell(
     client: &Client,
     method: &str,
     params: Option<&RawValue>,
-) -> Outcome {
+) -> McpResult {
     match method {
         "initialize" => Ok(Json::of(&welcome(service, params))),
         "ping" => Ok(Json::of(&serde_json::Map::new())),
@@ -253,22 +253,22 @@ fn listed_tools(service: &HttpService, client: &Client) -> Json {
     let tools = specs.iter().filter_map(|spec| {
         of_servers.remove(spec.name()).or_else(|| Some(Json::of(&McpToolView::of(spec)?)))
     });
-    Json::of(&List { tools: tools.collect() })
+    Json::of(&ToolListReply { tools: tools.collect() })
 }
 
-fn unknown_method() -> Failure {
-    Failure::new(METHOD_NOT_FOUND, "unknown method")
+fn unknown_method() -> McpFailure {
+    McpFailure::new(METHOD_NOT_FOUND, "unknown method")
 }
 
 /// Returns the server's identity, in the requested protocol version if it is supported.
-fn welcome(service: &HttpService, params: Option<&RawValue>) -> Welcome {
+fn welcome(service: &HttpService, params: Option<&RawValue>) -> InitializeReply {
     let asked = params.and_then(|it| serde_json::from_str::<Initialize<'_>>(it.get()).ok());
     let asked = asked.and_then(|it| it.protocol_version);
     let version = VERSIONS.into_iter().find(|version| asked.as_deref() == Some(*version));
-    Welcome {
+    InitializeReply {
         protocol_version: version.unwrap_or(NEWEST),
         capabilities: Capabilities::default(),
-        server_info: Info { name: "llm-gateway", version: service.about.version.clone() },
+        server_info: ServerInfo { name: "llm-gateway", version: service.about.version.clone() },
     }
 }
 
@@ -281,10 +281,10 @@ struct Initialize<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Welcome {
+struct InitializeReply {
     protocol_version: &'static str,
     capabilities: Capabilities,
-    server_info: Info,
+    server_info: ServerInfo,
 }
 
 /// The server's capabilities: prompts and resources are those of MCP servers.
@@ -303,13 +303,13 @@ struct ListCapability {
 }
 
 #[derive(Serialize)]
-struct Info {
+struct ServerInfo {
     name: &'static str,
     version: String,
 }
 
 #[derive(Serialize)]
-struct List {
+struct ToolListReply {
     tools: Vec<Json>,
 }
 

@@ -88,10 +88,10 @@ impl FrameError {
 /// The error frame for a reply of `status` with the body `body` and some of its headers.
 pub(super) fn of_reply(status: u16, body: &[u8], headers: &BTreeMap<String, String>) -> String {
     #[derive(Deserialize)]
-    struct Reply {
+    struct ErrorFrame {
         error: JsonObject,
     }
-    let error = serde_json::from_slice::<Reply>(body).map(|reply| reply.error);
+    let error = serde_json::from_slice::<ErrorFrame>(body).map(|reply| reply.error);
     let mut error = error.unwrap_or_default();
     error.insert("headers".to_owned(), Json::of(headers));
     json!({ "type": "error", "status": status, "error": error }).to_string()

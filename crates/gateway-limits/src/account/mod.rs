@@ -31,7 +31,7 @@ use std::sync::{
 };
 use tokio::time::Instant;
 
-pub(crate) use self::renewal::{LeftOfCharge, Renewal};
+pub(crate) use self::renewal::{LeftOfCharge, RenewalReason};
 
 /// The limits of one client, as far as this replica holds them.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub(crate) struct AccountState {
 
 /// The result of an attempt to serve a request from leases alone.
 #[derive(Debug)]
-pub(crate) enum Attempt {
+pub(crate) enum LeaseAttempt {
     /// Every limit was charged.
     Taken(RateLimitStatus),
     /// A limit has no room.
@@ -188,7 +188,7 @@ impl AccountState {
     }
 
     /// Takes all of `charges` from the leases, or nothing.
-    pub(crate) fn try_take(&mut self, charges: &Charges, now: Instant) -> Attempt {
+    pub(crate) fn try_take(&mut self, charges: &Charges, now: Instant) -> LeaseAttempt {
         let mut is_short = false;
         let mut refused = None;
         for charge in charges.slots.iter() {
@@ -204,13 +204,13 @@ impl AccountState {
             note(rate.check(charge, now), &mut is_short, &mut refused);
         }
         if let Some(refusal) = refused {
-            return Attempt::Refused(refusal, self.status(charges, now));
+            return LeaseAttempt::Refused(refusal, self.status(charges, now));
         }
         if is_short {
-            return Attempt::Short;
+            return LeaseAttempt::Short;
         }
         self.take(charges);
-        Attempt::Taken(self.status(charges, now))
+        LeaseAttempt::Taken(self.status(charges, now))
     }
 
     /// Checks whether a further request may be read while there are `bodies` being read, itself

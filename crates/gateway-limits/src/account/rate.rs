@@ -4,7 +4,7 @@ use super::OutageShare;
 use crate::{charges::RateCharge, policy::LimitKind};
 use gateway_core::state::{
     Rate, RateGrant, RateLease, RateRemaining, Refusal,
-    gcra::{self, Debt},
+    gcra::{self, RateDebt},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -33,7 +33,7 @@ pub(super) struct RateState {
     reset_at: Option<Instant>,
     refused: Option<CachedRefusal>,
     /// The debt of this replica's share while the store is unavailable.
-    share: Debt,
+    share: RateDebt,
 }
 
 /// A refusal of the store.
@@ -59,7 +59,7 @@ impl RateState {
             reset: Duration::ZERO,
             reset_at: None,
             refused: None,
-            share: Debt::default(),
+            share: RateDebt::default(),
         }
     }
 
@@ -166,7 +166,7 @@ impl RateState {
         self.available = self.available.saturating_add(grant.granted);
         self.reset = grant.reset;
         self.reset_at = Some(now);
-        self.share = Debt::default();
+        self.share = RateDebt::default();
         if grant.granted >= lease.need {
             self.refused = None;
         }

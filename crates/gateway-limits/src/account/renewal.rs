@@ -14,7 +14,7 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// The reason for a call.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Renewal<'a> {
+pub(crate) enum RenewalReason<'a> {
     /// A request that the leases do not reach for.
     Need(&'a Charges),
     /// The periodic tick.
@@ -52,20 +52,20 @@ impl AccountState {
     pub(crate) fn renew(
         &mut self,
         holder: &Arc<str>,
-        renewal: Renewal<'_>,
+        renewal: RenewalReason<'_>,
         now: Instant,
     ) -> Option<LeaseExchange> {
         let is_due = self.reported.is_none_or(|at| now.duration_since(at) >= HEARTBEAT);
         let (looks, charges) = match renewal {
-            Renewal::Need(charges) => (false, Some(charges)),
-            Renewal::Look(charges) => (true, Some(charges)),
-            Renewal::Tick | Renewal::Close => (false, None),
+            RenewalReason::Need(charges) => (false, Some(charges)),
+            RenewalReason::Look(charges) => (true, Some(charges)),
+            RenewalReason::Tick | RenewalReason::Close => (false, None),
         };
         let request =
             LeaseRequest { holder: Arc::clone(holder), lease: LEASE, ..Default::default() };
         let (rates, slots, budgets) = (Vec::new(), Vec::new(), Vec::new());
         let mut sent = LeaseExchange { request, rates, slots, budgets };
-        self.renew_rates(charges, looks, matches!(renewal, Renewal::Close), &mut sent);
+        self.renew_rates(charges, looks, matches!(renewal, RenewalReason::Close), &mut sent);
         let renew = is_due || looks;
         for (at, slot) in self.slots.iter_mut().enumerate() {
             let charge = charges.and_then(|it| it.slots.iter().find(|charge| charge.at == at));
@@ -86,11 +86,11 @@ impl AccountState {
             for term in &mut budget.terms {
                 let charge = charge.filter(|_| name.as_ref() == Some(&term.name));
                 let lease = match (charge, renewal) {
-                    (Some(charge), Renewal::Look(_)) => Some(term.look(charge)),
+                    (Some(charge), RenewalReason::Look(_)) => Some(term.look(charge)),
                     (Some(charge), _) => term.lease(Some(charge.amount.0), renew),
-                    (None, Renewal::Close) => term.close(),
-                    (None, Renewal::Tick) => term.tick(renew),
-                    (None, Renewal::Need(_) | Renewal::Look(_)) => None,
+                    (None, RenewalReason::Close) => term.close(),
+                    (None, RenewalReason::Tick) => term.tick(renew),
+                    (None, RenewalReason::Need(_) | RenewalReason::Look(_)) => None,
                 };
                 if let Some(lease) = lease {
                     sent.budgets.push((at, Arc::clone(&term.name)));

@@ -11,7 +11,7 @@ use gateway_core::{
     ErrorKind, GatewayError, Result,
     state::{
         Rate,
-        gcra::{self, Debt},
+        gcra::{self, RateDebt},
     },
     sync,
 };
@@ -48,8 +48,8 @@ pub struct FailedAttempts {
 
 #[derive(Debug, Default)]
 struct Failures {
-    by_address: HashMap<Option<IpAddr>, Debt>,
-    overall: Debt,
+    by_address: HashMap<Option<IpAddr>, RateDebt>,
+    overall: RateDebt,
 }
 
 impl FailedAttempts {

@@ -23,7 +23,7 @@ pub(super) struct BatchBuilder {
 }
 
 /// The grouping key of rows that are summed.
-type Names = (u64, Arc<str>, Arc<str>, Arc<str>, &'static str);
+type SummaryKey = (u64, Arc<str>, Arc<str>, Arc<str>, &'static str);
 
 impl BatchBuilder {
     /// Creates the builder of the batches of `run`.
@@ -57,7 +57,7 @@ impl BatchBuilder {
         self.number += 1;
         let (run, number) = (self.run.clone(), self.number);
         let mut batch = Batch { run, number, ..Batch::default() };
-        let mut sums: HashMap<Names, Totals> = HashMap::default();
+        let mut sums: HashMap<SummaryKey, Totals> = HashMap::default();
         let mut new: HashMap<u64, (Arc<UsageRecord>, ReservedUsage)> = HashMap::default();
         let mut revised: HashMap<u64, (Arc<UsageRecord>, ReservedUsage)> = HashMap::default();
         for event in events {
@@ -104,7 +104,12 @@ impl BatchBuilder {
         known.or_else(|| self.is_recovery.then(|| self.model(row).to_string()))
     }
 
-    fn add(&mut self, sums: &mut HashMap<Names, Totals>, row: &UsageRecord, ended: &RequestResult) {
+    fn add(
+        &mut self,
+        sums: &mut HashMap<SummaryKey, Totals>,
+        row: &UsageRecord,
+        ended: &RequestResult,
+    ) {
         let model = self.model(row);
         let day = row.at / 86_400_000;
         let (client, provider) = (Arc::clone(&row.client), Arc::clone(&row.provider));

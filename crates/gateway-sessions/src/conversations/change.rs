@@ -9,7 +9,7 @@ const SCHEMA: u32 = 1;
 
 /// The initial state of a conversation.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub(super) struct Head {
+pub(super) struct ConversationHead {
     v: u32,
     /// The creation time, in seconds since 1970.
     pub(super) created_at: u64,
@@ -17,7 +17,7 @@ pub(super) struct Head {
 
 /// A change of a conversation.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub(super) struct Change {
+pub(super) struct ConversationChange {
     pub(super) v: u32,
     /// Unlike that of any other change, so that one which is there already is recognised.
     pub(super) name: String,
@@ -32,7 +32,7 @@ pub(super) struct Change {
     pub(super) metadata: Option<Json>,
 }
 
-impl Head {
+impl ConversationHead {
     pub(super) fn new(created_at: u64) -> Self {
         Self { v: SCHEMA, created_at }
     }
@@ -48,7 +48,7 @@ impl Head {
     }
 }
 
-impl Change {
+impl ConversationChange {
     /// Nothing, so far, under a name that is unlike any other.
     pub(super) fn new(name: String) -> Self {
         Self { v: SCHEMA, name, items: Vec::new(), deleted: None, metadata: None }

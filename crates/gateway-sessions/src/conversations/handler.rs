@@ -1,12 +1,12 @@
 //! The operations of the conversations endpoints, for one tenant.
 
 use super::{
-    change::Change,
+    change::ConversationChange,
     command::ConversationCommand,
     not_found,
     store::{self, ConversationState, Conversations},
 };
-use crate::responses::{Page, items};
+use crate::responses::{ItemPageQuery, items};
 use gateway_core::{ErrorKind, GatewayError, Json, Result, state::Tenant};
 use serde_json::json;
 
@@ -25,7 +25,11 @@ impl ConversationHandler {
 
     /// Begins a conversation at the time `now`, in seconds since 1970.
     pub async fn create(&self, wish: ConversationCommand, now: u64) -> Result<Json> {
-        let first = Change { items: wish.items()?, metadata: wish.metadata()?, ..store::change() };
+        let first = ConversationChange {
+            items: wish.items()?,
+            metadata: wish.metadata()?,
+            ..store::change()
+        };
         Ok(self.conversations.create(&self.tenant, now, first).await?.object())
     }
 
@@ -42,7 +46,7 @@ impl ConversationHandler {
     pub async fn update(&self, id: &str, wish: ConversationCommand) -> Result<Json> {
         let metadata = wish.metadata()?;
         let metadata = metadata.or_else(|| Json::parse("{}").ok());
-        self.change(id, Change { metadata, ..store::change() }).await?;
+        self.change(id, ConversationChange { metadata, ..store::change() }).await?;
         self.show(id).await
     }
 
@@ -61,12 +65,12 @@ impl ConversationHandler {
         if items.is_empty() {
             return Err(GatewayError::invalid("items", "items is a list of at least one item"));
         }
-        self.change(id, Change { items: items.clone(), ..store::change() }).await?;
+        self.change(id, ConversationChange { items: items.clone(), ..store::change() }).await?;
         Ok(list(&items, false))
     }
 
     /// A page of the items.
-    pub async fn list(&self, id: &str, page: &Page<'_>) -> Result<Json> {
+    pub async fn list(&self, id: &str, page: &ItemPageQuery<'_>) -> Result<Json> {
         let found = page.of(self.get(id).await?.items().to_vec())?;
         Ok(list(&found.items, found.has_more))
     }
@@ -81,11 +85,12 @@ impl ConversationHandler {
     /// Takes an item out.
     pub async fn take_out(&self, id: &str, item: &str) -> Result<Json> {
         self.item(id, item).await?;
-        self.change(id, Change { deleted: Some(item.to_owned()), ..store::change() }).await?;
+        self.change(id, ConversationChange { deleted: Some(item.to_owned()), ..store::change() })
+            .await?;
         self.show(id).await
     }
 
-    async fn change(&self, id: &str, change: Change) -> Result<()> {
+    async fn change(&self, id: &str, change: ConversationChange) -> Result<()> {
         self.conversations.change(&self.tenant, id, change).await
     }
 }

@@ -1,7 +1,7 @@
 //! Conversations in the store.
 
 use super::{
-    change::{Change, Head},
+    change::{ConversationChange, ConversationHead},
     full, key, not_found,
 };
 use crate::responses::items;
@@ -59,7 +59,7 @@ impl Conversations {
         let Some(found) = self.store.events(&key, 0, changes.unwrap_or(BEYOND)).await? else {
             return Ok(None);
         };
-        let created_at = Head::read(&head.body)?.created_at;
+        let created_at = ConversationHead::read(&head.body)?.created_at;
         let mut kept = ConversationState {
             id: id.to_owned(),
             created_at,
@@ -70,7 +70,7 @@ impl Conversations {
         };
         for change in &found.events {
             kept.bytes += change.len();
-            kept.apply(Change::read(change)?);
+            kept.apply(ConversationChange::read(change)?);
         }
         Ok(Some(kept))
     }
@@ -81,11 +81,16 @@ impl Conversations {
     ///
     /// If the conversation is deleted or full, or the store is unavailable.
     pub(crate) async fn add_turn(&self, tenant: &Tenant, id: &str, items: Vec<Json>) -> Result<()> {
-        self.change(tenant, id, Change { items, ..change() }).await
+        self.change(tenant, id, ConversationChange { items, ..change() }).await
     }
 
     /// Adds `change` to the conversation `id`.
-    pub(super) async fn change(&self, tenant: &Tenant, id: &str, change: Change) -> Result<()> {
+    pub(super) async fn change(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+        change: ConversationChange,
+    ) -> Result<()> {
         append(&*self.store, &key(tenant, id).ok_or_else(not_found)?, &change).await
     }
 
@@ -94,11 +99,11 @@ impl Conversations {
         &self,
         tenant: &Tenant,
         created_at: u64,
-        first: Change,
+        first: ConversationChange,
     ) -> Result<ConversationState> {
         let id = format!("conv_{}", Uuid::new_v4().simple());
         let key = key(tenant, &id).ok_or_else(not_found)?;
-        let body = Head::new(created_at).write().into();
+        let body = ConversationHead::new(created_at).write().into();
         // It stays open: whatever is done adds to it.
         let head = StoredResponse { body, in_progress: true, lease: None };
         self.store.put(&key, &head, self.ttl).await?;
@@ -114,12 +119,12 @@ impl Conversations {
 }
 
 /// A change that changes nothing yet.
-pub(super) fn change() -> Change {
-    Change::new(Uuid::new_v4().simple().to_string())
+pub(super) fn change() -> ConversationChange {
+    ConversationChange::new(Uuid::new_v4().simple().to_string())
 }
 
 /// Adds `change` behind all others.
-async fn append(store: &dyn ResponseStore, key: &Key, change: &Change) -> Result<()> {
+async fn append(store: &dyn ResponseStore, key: &Key, change: &ConversationChange) -> Result<()> {
     let change = Bytes::from(change.write());
     // Where the end is, the store says when it is asked for a place behind it.
     let mut at = BEYOND;
@@ -151,7 +156,7 @@ impl fmt::Debug for Conversations {
 }
 
 impl ConversationState {
-    fn apply(&mut self, change: Change) {
+    fn apply(&mut self, change: ConversationChange) {
         self.items.extend(change.items);
         if let Some(gone) = change.deleted {
             self.items.retain(|item| items::id_of(item).as_ref() != Some(&gone));

@@ -32,7 +32,7 @@ const TOO_LARGE: u16 = 422;
 /// the background. While it runs, its lease is renewed, so that a crashed attempt blocks others no
 /// longer than a lease.
 #[derive(Debug)]
-pub struct Attempt {
+pub struct IdempotentAttempt {
     name: AttemptKey,
     mark: IdempotencyToken,
     /// Whether it is to be ended yet.
@@ -44,7 +44,7 @@ pub struct Attempt {
 #[derive(Debug)]
 pub enum AttemptStart {
     /// The request is ours to do.
-    Ours(Attempt),
+    Ours(IdempotentAttempt),
     /// It was done; this was the reply.
     Known(Replay),
 }
@@ -63,7 +63,7 @@ enum AttemptEnd {
     Forget,
 }
 
-impl Attempt {
+impl IdempotentAttempt {
     /// Starts an attempt at a request.
     pub async fn begin(
         desk: &Idempotency,
@@ -134,7 +134,7 @@ impl Attempt {
     }
 }
 
-impl Drop for Attempt {
+impl Drop for IdempotentAttempt {
     fn drop(&mut self) {
         // Without a runtime nothing is under way.
         if self.open && tokio::runtime::Handle::try_current().is_ok() {

@@ -5,7 +5,7 @@ mod failure_tracking;
 mod service;
 
 pub use self::{
-    attempt::{Attempt, AttemptStart},
+    attempt::{AttemptStart, IdempotentAttempt},
     failure_tracking::{IdempotencyToken, track_failures},
     service::Idempotency,
 };

@@ -12,7 +12,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(20);
 /// Clones share the running attempts.
 #[derive(Clone)]
 pub struct Idempotency {
-    pub(super) store: Arc<dyn state::Idempotency>,
+    pub(super) store: Arc<dyn state::IdempotencyStore>,
     /// The retention of a stored response.
     pub(super) ttl: Duration,
     /// The maximum size of a stored reply, in bytes.
@@ -22,7 +22,7 @@ pub struct Idempotency {
 
 impl Idempotency {
     /// Creates a service that stores replies of at most `max_bytes` for `ttl` in `store`.
-    pub fn new(store: Arc<dyn state::Idempotency>, ttl: Duration, max_bytes: usize) -> Self {
+    pub fn new(store: Arc<dyn state::IdempotencyStore>, ttl: Duration, max_bytes: usize) -> Self {
         Self { store, ttl, max_bytes, attempts: TaskTracker::new() }
     }
 

@@ -49,11 +49,11 @@ const MAX_BYTES: usize = 8 << 20;
 #[derive(Clone)]
 pub(super) struct RunningResponses {
     places: Arc<Semaphore>,
-    jobs: Arc<Mutex<HashMap<Key, Handle>>>,
+    jobs: Arc<Mutex<HashMap<Key, RunningHandle>>>,
 }
 
 #[derive(Clone)]
-struct Handle {
+struct RunningHandle {
     stop: CancellationToken,
     ended: CancellationToken,
 }
@@ -73,27 +73,28 @@ impl RunningResponses {
         true
     }
 
-    fn enter(&self, key: Key) -> Result<Place> {
+    fn enter(&self, key: Key) -> Result<RunningSlot> {
         let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             GatewayError::new(ErrorKind::Overloaded, "too many background responses are running")
                 .with_retry_after(Some(Duration::from_secs(5)))
         })?;
-        let handle = Handle { stop: CancellationToken::new(), ended: CancellationToken::new() };
+        let handle =
+            RunningHandle { stop: CancellationToken::new(), ended: CancellationToken::new() };
         let mut jobs = sync::lock(&self.jobs);
         jobs.insert(key.clone(), handle.clone());
-        Ok(Place { key, handle, jobs: Arc::clone(&self.jobs), _permit: permit })
+        Ok(RunningSlot { key, handle, jobs: Arc::clone(&self.jobs), _permit: permit })
     }
 }
 
 /// A place among those that run; given back when dropped.
-struct Place {
+struct RunningSlot {
     key: Key,
-    handle: Handle,
-    jobs: Arc<Mutex<HashMap<Key, Handle>>>,
+    handle: RunningHandle,
+    jobs: Arc<Mutex<HashMap<Key, RunningHandle>>>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Drop for Place {
+impl Drop for RunningSlot {
     fn drop(&mut self) {
         sync::lock(&self.jobs).remove(&self.key);
         self.handle.ended.cancel();
@@ -101,10 +102,10 @@ impl Drop for Place {
 }
 
 /// The work of a response, which accounts for itself. Dropping it, or its chunks, cancels it.
-pub type Work = BoxFuture<'static, Result<ChunkStream>>;
+pub type BackgroundWork = BoxFuture<'static, Result<ChunkStream>>;
 
 /// The reply to a request for a background response.
-pub enum Reply {
+pub enum BackgroundReply {
     /// The object that stands for it.
     Queued(Vec<u8>),
     /// Its steps, as they come.
@@ -113,8 +114,8 @@ pub enum Reply {
 
 /// A response that is stored as queued.
 pub struct QueuedResponse {
-    job: Job,
-    place: Place,
+    job: BackgroundJob,
+    place: RunningSlot,
     queued: Vec<u8>,
 }
 
@@ -134,7 +135,7 @@ impl QueuedResponse {
                 .with_source(error)
         })?;
         keep.put(&id, object, true).await?;
-        let job = Job {
+        let job = BackgroundJob {
             keep,
             key,
             id,
@@ -150,19 +151,21 @@ impl QueuedResponse {
 
     /// Starts the response in the background; returns its id or, with `follow`, its event stream,
     /// with a keep-alive comment after each silence of `follow`.
-    pub fn start(self, work: Work, follow: Option<Duration>) -> Reply {
+    pub fn start(self, work: BackgroundWork, follow: Option<Duration>) -> BackgroundReply {
         let Self { job, place, queued } = self;
         let (responses, key) = (job.keep.responses().clone(), job.key.clone());
         responses.tasks.spawn(unless_panicked(job, work, place));
         match follow {
-            Some(keep_alive) => Reply::Followed(responses.live(key, 0, keep_alive).boxed()),
-            None => Reply::Queued(queued),
+            Some(keep_alive) => {
+                BackgroundReply::Followed(responses.live(key, 0, keep_alive).boxed())
+            }
+            None => BackgroundReply::Queued(queued),
         }
     }
 }
 
 /// A response that runs in the background.
-struct Job {
+struct BackgroundJob {
     keep: ResponseRecorder,
     key: Key,
     id: String,
@@ -180,8 +183,8 @@ struct Job {
 /// The response was ended or deleted elsewhere.
 struct EndedElsewhere;
 
-impl Job {
-    async fn run(mut self, work: Work, place: Place) {
+impl BackgroundJob {
+    async fn run(mut self, work: BackgroundWork, place: RunningSlot) {
         let responses = self.keep.responses().clone();
         let closing = &responses.closing;
         let key = self.key.clone();
@@ -211,7 +214,7 @@ impl Job {
         }
     }
 
-    async fn work(&mut self, work: Work) -> Result<(), EndedElsewhere> {
+    async fn work(&mut self, work: BackgroundWork) -> Result<(), EndedElsewhere> {
         failpoint("background_response");
         let chunks = match work.await {
             Ok(chunks) => chunks,
@@ -323,7 +326,7 @@ impl Job {
 }
 
 /// Runs `job`; a panic ends the response as failed.
-async fn unless_panicked(job: Job, work: Work, place: Place) {
+async fn unless_panicked(job: BackgroundJob, work: BackgroundWork, place: RunningSlot) {
     let (responses, key) = (job.keep.responses().clone(), job.key.clone());
     if AssertUnwindSafe(job.run(work, place)).catch_unwind().await.is_err() {
         responses.note(responses.end_panicked(&key).await);
@@ -336,7 +339,7 @@ async fn lost_response(keep: &ResponseRecorder, key: &Key) -> Option<Json> {
     partial::cancelled(&record.response)
 }
 
-impl fmt::Debug for Reply {
+impl fmt::Debug for BackgroundReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if matches!(self, Self::Queued(_)) { "Queued" } else { "Followed" })
     }

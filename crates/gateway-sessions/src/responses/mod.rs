@@ -32,10 +32,10 @@ mod synthetic;
 
 pub(crate) use self::plan::mutually_exclusive;
 pub use self::{
-    background::{QueuedResponse, Reply as BackgroundReply, Work},
+    background::{BackgroundReply, BackgroundWork, QueuedResponse},
     compaction::item as compaction_item,
     compaction_request::CompactionRequest,
-    page::Page,
+    page::ItemPageQuery,
     plan::{Plan, plan},
     recorder::ResponseRecorder,
 };

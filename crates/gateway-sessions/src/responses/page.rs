@@ -9,19 +9,19 @@ const PAGE: (usize, usize) = (20, 100);
 
 /// The requested page of items.
 #[derive(Debug)]
-pub struct Page<'a> {
+pub struct ItemPageQuery<'a> {
     limit: usize,
     oldest_first: bool,
     after: Option<&'a str>,
 }
 
 /// The items of the page.
-pub(crate) struct Found {
+pub(crate) struct ItemPage {
     pub(crate) items: Vec<Json>,
     pub(crate) has_more: bool,
 }
 
-impl<'a> Page<'a> {
+impl<'a> ItemPageQuery<'a> {
     /// Reads them of a query.
     pub fn read(query: &HashMap<&'a str, &'a str>) -> Result<Self> {
         let (usual, most) = PAGE;
@@ -44,7 +44,7 @@ impl<'a> Page<'a> {
     }
 
     /// Returns the requested page of `items`, which are in chronological order.
-    pub(crate) fn of(&self, mut items: Vec<Json>) -> Result<Found> {
+    pub(crate) fn of(&self, mut items: Vec<Json>) -> Result<ItemPage> {
         if !self.oldest_first {
             items.reverse();
         }
@@ -55,7 +55,7 @@ impl<'a> Page<'a> {
         }
         let has_more = items.len() > self.limit;
         items.truncate(self.limit);
-        Ok(Found { items, has_more })
+        Ok(ItemPage { items, has_more })
     }
 }
 
@@ -68,8 +68,10 @@ mod tests {
     #[track_caller]
     fn check(query: &str, expected: &str) {
         let items = (1..=5).map(|at| Json::of(&json!({ "id": at.to_string() }))).collect();
-        let told = match Page::read(&query.split('&').filter_map(|it| it.split_once('=')).collect())
-            .and_then(|page| page.of(items))
+        let told = match ItemPageQuery::read(
+            &query.split('&').filter_map(|it| it.split_once('=')).collect(),
+        )
+        .and_then(|page| page.of(items))
         {
             Ok(found) => {
                 let ids: String = found.items.iter().filter_map(items::id_of).collect();

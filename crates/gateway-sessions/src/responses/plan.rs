@@ -69,7 +69,7 @@ async fn read(
     let mut record = Record::new(&answered_by, is_native && !background);
     record.background = background;
     let (kept_by, asked) = (keeper.as_deref(), original.body.len());
-    let Earlier { items, within, taxonomy } =
+    let EarlierItems { items, within, taxonomy } =
         earlier(responses, &tenant, &fields, kept_by, asked).await?;
     let items = items.map(|items| compaction::restore_earlier(items, &tenant)).transpose()?;
     let keeps = fields.store || within.is_some();
@@ -171,7 +171,7 @@ pub(super) fn check(fields: &ResponseStateFields) -> Result<()> {
 
 /// The conversation before a request.
 #[derive(Default)]
-pub(super) struct Earlier {
+pub(super) struct EarlierItems {
     /// All of it; none if nothing was, or the provider knows it.
     pub(super) items: Option<Vec<Json>>,
     /// The taxonomy that it is about, as far as it is known.
@@ -188,21 +188,21 @@ pub(super) async fn earlier(
     fields: &ResponseStateFields,
     kept_by: Option<&str>,
     asked: usize,
-) -> Result<Earlier> {
+) -> Result<EarlierItems> {
     if let Some(previous) = &fields.previous_response_id {
         let turns = chain::resolve(responses, tenant, previous, kept_by).await?;
-        return Ok(Earlier { items: turns.items, taxonomy: turns.taxonomy, within: None });
+        return Ok(EarlierItems { items: turns.items, taxonomy: turns.taxonomy, within: None });
     }
-    let Some(id) = &fields.conversation else { return Ok(Earlier::default()) };
+    let Some(id) = &fields.conversation else { return Ok(EarlierItems::default()) };
     let kept = match responses.conversations().load(tenant, id, None).await {
         Ok(Some(kept)) => kept,
-        Ok(None) | Err(_) if kept_by.is_some() => return Ok(Earlier::default()),
+        Ok(None) | Err(_) if kept_by.is_some() => return Ok(EarlierItems::default()),
         Ok(None) => return Err(conversations::not_found()),
         Err(error) => return Err(error.into()),
     };
     kept.check_room(asked)?;
     let within = ConversationPosition { id: id.clone(), changes: kept.changes() };
-    Ok(Earlier { items: Some(kept.input()), within: Some(within), taxonomy: None })
+    Ok(EarlierItems { items: Some(kept.input()), within: Some(within), taxonomy: None })
 }
 
 /// Returns the request in the form for a background run.

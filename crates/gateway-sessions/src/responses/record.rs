@@ -42,7 +42,7 @@ pub(super) struct ConversationPosition {
 }
 
 #[derive(Deserialize)]
-struct Object {
+struct StoredObject {
     #[serde(default)]
     id: String,
     #[serde(default)]
@@ -98,18 +98,18 @@ impl Record {
     }
 
     fn output(&self) -> Vec<Json> {
-        self.response.read::<Object>().map(|it| it.output).unwrap_or_default()
+        self.response.read::<StoredObject>().map(|it| it.output).unwrap_or_default()
     }
 }
 
 /// Returns the id of a response object, if it is valid for storage.
 pub(super) fn id_of(response: &Json) -> Option<String> {
-    response.read::<Object>().ok().map(|it| it.id).filter(|id| is_id(id))
+    response.read::<StoredObject>().ok().map(|it| it.id).filter(|id| is_id(id))
 }
 
 /// Whether a response object has output, complete or partial.
 pub(super) fn is_answer(response: &Json) -> bool {
-    let status = response.read::<Object>().map(|it| it.status).unwrap_or_default();
+    let status = response.read::<StoredObject>().map(|it| it.status).unwrap_or_default();
     matches!(&*status, "completed" | "incomplete")
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn resolve(
     is_native: bool,
 ) -> Result<Option<Vec<Json>>> {
     let said: HashSet<String> = earlier.iter().filter_map(items::id_of).collect();
-    let mut answers = Answers { responses, tenant, known: HashMap::new() };
+    let mut answers = LoadedResponses { responses, tenant, known: HashMap::new() };
     let mut resolved = Vec::with_capacity(items.len());
     let mut has_changed = false;
     for item in items {
@@ -57,13 +57,13 @@ fn reference(item: &Json) -> Option<String> {
 }
 
 /// The responses that were loaded.
-struct Answers<'a> {
+struct LoadedResponses<'a> {
     responses: &'a Responses,
     tenant: &'a Tenant,
     known: HashMap<String, Option<Record>>,
 }
 
-impl Answers<'_> {
+impl LoadedResponses<'_> {
     /// Returns the item `id`, if it is part of a stored response; the id names the response.
     async fn item(&mut self, id: &str) -> Result<Option<Json>> {
         let Some(answer) = IdGenerator::first(id, "resp_") else { return Ok(None) };

@@ -2,7 +2,7 @@
 
 use super::{
     Responses, items, not_found,
-    page::Page,
+    page::ItemPageQuery,
     partial::{self, Interruption},
     record::{self, Record},
     replay,
@@ -89,7 +89,12 @@ impl Responses {
     }
 
     /// Returns a page of the input items of the response `id`.
-    pub async fn input_items(&self, tenant: &Tenant, id: &str, page: &Page<'_>) -> Result<Json> {
+    pub async fn input_items(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+        page: &ItemPageQuery<'_>,
+    ) -> Result<Json> {
         let (record, _) = self.find_record(&key(tenant, id)?).await?;
         let page = page.of(record.input)?;
         let id = |item: Option<&Json>| item.and_then(items::id_of);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// Events that add up to `response`, each by itself.
 pub(super) fn events(response: &Json) -> Vec<Bytes> {
     let Ok(whole) = response.read::<Value>() else { return Vec::new() };
-    let mut steps = Steps::default();
+    let mut steps = EventWriter::default();
     let mut opening = whole.clone();
     put(&mut opening, "status", json!("in_progress"));
     put(&mut opening, "output", json!([]));
@@ -35,9 +35,9 @@ fn items<'a>(object: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
 }
 
 #[derive(Default)]
-struct Steps(Vec<Bytes>);
+struct EventWriter(Vec<Bytes>);
 
-impl Steps {
+impl EventWriter {
     fn tell(&mut self, kind: &str, fields: impl serde::Serialize) {
         #[derive(serde::Serialize)]
         struct Event<'a, T> {

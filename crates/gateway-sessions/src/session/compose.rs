@@ -15,7 +15,7 @@ use std::{mem, sync::Arc};
 
 /// The session parameters of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Options {
+pub struct SessionOptions {
     /// The session's id.
     pub id: String,
     /// The handling of a concurrent turn of the session.
@@ -71,7 +71,7 @@ pub async fn open(
     tenant: Tenant,
     asked: &Payload,
     call: &mut ProviderRequest,
-    options: Option<Options>,
+    options: Option<SessionOptions>,
 ) -> Result<OpenedSession> {
     let Some(options) = options else { return Ok(OpenedSession::default()) };
     refuse_other_memories(asked)?;
@@ -84,7 +84,7 @@ async fn resume(
     keeper: &SessionManager,
     tenant: Tenant,
     call: &mut ProviderRequest,
-    options: Options,
+    options: SessionOptions,
 ) -> Result<OpenedSession> {
     let known = keeper.taxonomies();
     let request = call.request()?.clone();
@@ -121,8 +121,12 @@ fn refuse_other_memories(asked: &Payload) -> Result<()> {
     }
 }
 
-async fn begin(keeper: &SessionManager, tenant: Tenant, options: Options) -> Result<ActiveTurn> {
-    let Options { id, on_conflict, turn_token } = options;
+async fn begin(
+    keeper: &SessionManager,
+    tenant: Tenant,
+    options: SessionOptions,
+) -> Result<ActiveTurn> {
+    let SessionOptions { id, on_conflict, turn_token } = options;
     ActiveTurn::begin(keeper, tenant, (id, turn_token), on_conflict).await.map_err(|error| {
         if error.kind() == ErrorKind::NotFound { error.with_param("session_id") } else { error }
     })

@@ -102,7 +102,7 @@ fn repeated(history: &[Message], request: &[Message]) -> Option<usize> {
 
 /// A part of a message, reduced to what decides equality.
 #[derive(Debug, PartialEq)]
-enum Atom<'a> {
+enum ComparablePart<'a> {
     Text(Role, String),
     Refusal(&'a str),
     Media(Role, &'a Source),
@@ -111,41 +111,41 @@ enum Atom<'a> {
     Other(&'a str, &'a str),
 }
 
-fn atoms_of(messages: &[Message]) -> Vec<Atom<'_>> {
+fn atoms_of(messages: &[Message]) -> Vec<ComparablePart<'_>> {
     messages.iter().flat_map(atoms).collect()
 }
 
-fn atoms(message: &Message) -> Vec<Atom<'_>> {
+fn atoms(message: &Message) -> Vec<ComparablePart<'_>> {
     let role = if is_instruction(message) { Role::System } else { message.role };
-    let mut atoms: Vec<Atom<'_>> = Vec::new();
+    let mut atoms: Vec<ComparablePart<'_>> = Vec::new();
     for part in &message.parts {
         let atom = match &part.content {
             Content::Text(text) => {
-                if let Some(Atom::Text(_, before)) = atoms.last_mut() {
+                if let Some(ComparablePart::Text(_, before)) = atoms.last_mut() {
                     before.push_str(text);
                     continue;
                 }
-                Atom::Text(role, text.clone())
+                ComparablePart::Text(role, text.clone())
             }
             Content::Reasoning(_) => continue,
-            Content::Refusal(text) => Atom::Refusal(text),
-            Content::Image(image) => Atom::Media(role, &image.source),
-            Content::Audio(source) => Atom::Media(role, source),
-            Content::File(file) => Atom::Media(role, &file.source),
-            Content::ToolCall(call) => Atom::Call {
+            Content::Refusal(text) => ComparablePart::Refusal(text),
+            Content::Image(image) => ComparablePart::Media(role, &image.source),
+            Content::Audio(source) => ComparablePart::Media(role, source),
+            Content::File(file) => ComparablePart::Media(role, &file.source),
+            Content::ToolCall(call) => ComparablePart::Call {
                 id: &call.id,
                 name: &call.name,
                 arguments: without_space(&call.arguments),
             },
             Content::ToolResult(result) => {
-                Atom::Result { id: &result.call_id, text: plain_text(&result.parts) }
+                ComparablePart::Result { id: &result.call_id, text: plain_text(&result.parts) }
             }
-            Content::Opaque(opaque) => Atom::Other(&opaque.kind, opaque.json.get()),
+            Content::Opaque(opaque) => ComparablePart::Other(&opaque.kind, opaque.json.get()),
         };
         atoms.push(atom);
     }
     // An answer that only calls tools comes back with empty text beside the calls.
-    atoms.retain(|atom| !matches!(atom, Atom::Text(_, text) if text.is_empty()));
+    atoms.retain(|atom| !matches!(atom, ComparablePart::Text(_, text) if text.is_empty()));
     atoms
 }
 

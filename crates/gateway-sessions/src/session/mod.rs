@@ -17,10 +17,10 @@ mod turn;
 
 pub use self::{
     active_turn::ActiveTurn,
-    compose::{CompositionFacts, OpenedSession, Options, open},
+    compose::{CompositionFacts, OpenedSession, SessionOptions, open},
     id::SessionId,
     manager::SessionManager,
-    service::{Rules, Sessions},
+    service::{SessionRules, Sessions},
     tool_selection::SessionTools,
     turn::{OnConflict, OpenTurn, TurnResult},
 };

@@ -154,7 +154,7 @@ fn ends(chunk: &Chunk) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{OnConflict, Rules, SessionManager, Sessions};
+    use crate::{OnConflict, SessionManager, SessionRules, Sessions};
     use gateway_core::{
         FinishReason, Message, Role, ToolCallDelta,
         state::{MessageRange, SessionContext, Tenant},
@@ -169,7 +169,8 @@ mod tests {
     /// A keeper with one session, in which a turn that asked `hello` is under way.
     async fn begin() -> (SessionManager, Stores, Tenant, String, ActiveTurn) {
         let stores = gateway_store::open(StoreSettings::new(StoreBackend::Memory)).await.unwrap();
-        let keeper = SessionManager::new(Sessions::new(stores.sessions.clone(), Rules::default()));
+        let keeper =
+            SessionManager::new(Sessions::new(stores.sessions.clone(), SessionRules::default()));
         let tenant = Tenant::new("acme").unwrap();
         let context = SessionContext::new();
         let id = keeper.sessions.create(&tenant, None, context).await.unwrap().id;

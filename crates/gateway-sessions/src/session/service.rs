@@ -26,7 +26,7 @@ const MAX_PAGE: usize = 100;
 
 /// The lifetimes of sessions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Rules {
+pub struct SessionRules {
     /// The default lifetime.
     pub ttl: Duration,
     /// The minimum lifetime.
@@ -43,7 +43,7 @@ pub struct Rules {
     pub max_bytes: u64,
 }
 
-impl Default for Rules {
+impl Default for SessionRules {
     fn default() -> Self {
         Self {
             ttl: Duration::from_hours(1),
@@ -61,12 +61,12 @@ impl Default for Rules {
 #[derive(Clone)]
 pub struct Sessions {
     store: Arc<dyn SessionStore>,
-    rules: Rules,
+    rules: SessionRules,
 }
 
 impl Sessions {
     /// Creates a service over `store`.
-    pub fn new(store: Arc<dyn SessionStore>, rules: Rules) -> Self {
+    pub fn new(store: Arc<dyn SessionStore>, rules: SessionRules) -> Self {
         Self { store, rules }
     }
 

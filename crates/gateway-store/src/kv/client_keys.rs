@@ -18,7 +18,7 @@ struct StoredKey {
 }
 
 #[derive(Deserialize, Serialize)]
-struct Version {
+struct KeysVersion {
     v: u32,
     number: u64,
 }
@@ -76,12 +76,12 @@ pub(super) fn all(view: &dyn ReadView) -> Result<Vec<ClientKey>, StoreError> {
 /// Implements [`ClientKeys::version`](gateway_core::state::ClientKeys::version).
 pub(super) fn version(view: &dyn ReadView) -> Result<u64, StoreError> {
     let Some(json) = view.get(&version_place()?)? else { return Ok(0) };
-    Ok(record::read::<Version>("version of client keys", &json)?.number)
+    Ok(record::read::<KeysVersion>("version of client keys", &json)?.number)
 }
 
 fn count(txn: &mut WriteTxn<'_>) -> Result<(), StoreError> {
     let number = version(txn)? + 1;
-    txn.put(version_place()?, record::write(&Version { v: record::SCHEMA, number })?);
+    txn.put(version_place()?, record::write(&KeysVersion { v: record::SCHEMA, number })?);
     Ok(())
 }
 

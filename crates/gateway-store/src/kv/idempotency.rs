@@ -44,7 +44,7 @@ impl IdempotencyRecord {
 /// cannot be asked what became of it, and it must not be made again before the lease ends.
 pub(super) const RENEWED: Duration = Duration::from_mins(1);
 
-/// Implements [`Idempotency::begin`](gateway_core::state::Idempotency::begin) on a transaction.
+/// Implements [`IdempotencyStore::begin`](gateway_core::state::IdempotencyStore::begin) on a transaction.
 pub(super) fn begin(
     txn: &mut WriteTxn<'_>,
     key: &Key,
@@ -91,7 +91,7 @@ fn stored_token(
     }
 }
 
-/// Implements [`Idempotency::finish`](gateway_core::state::Idempotency::finish) on a transaction.
+/// Implements [`IdempotencyStore::finish`](gateway_core::state::IdempotencyStore::finish) on a transaction.
 pub(super) fn finish(
     txn: &mut WriteTxn<'_>,
     limits: &StoreLimits,
@@ -116,7 +116,7 @@ pub(super) fn finish(
     Ok(true)
 }
 
-/// Implements [`Idempotency::abandon`](gateway_core::state::Idempotency::abandon) on a transaction.
+/// Implements [`IdempotencyStore::abandon`](gateway_core::state::IdempotencyStore::abandon) on a transaction.
 pub(super) fn abandon(txn: &mut WriteTxn<'_>, key: &Key, token: &str) -> Result<(), StoreError> {
     let object = key_layout::object(RecordKind::Replay, key);
     let record = load(txn, &object)?;

@@ -21,7 +21,7 @@ pub(crate) const MAX_OPEN_DAYS: u64 = 30;
 pub(super) const ORPHANS: usize = 1_000;
 
 #[derive(Deserialize, Serialize)]
-struct Row {
+struct OpenRowRecord {
     v: u32,
     expires: u64,
     admitted: AdmittedRequest,
@@ -37,7 +37,7 @@ struct RunMark {
 }
 
 #[derive(Deserialize, Serialize)]
-struct Sum {
+struct TotalsRecord {
     v: u32,
     expires: u64,
     totals: Totals,
@@ -98,8 +98,8 @@ fn run_place(run: &str) -> Result<Vec<u8>, StoreError> {
 fn revise(txn: &mut WriteTxn<'_>, row: &AdmittedRequest) -> Result<(), StoreError> {
     let place = key_layout::object(RecordKind::OpenRow, &key(row)?);
     let Some(json) = txn.get(&place)? else { return Ok(()) };
-    let open: Row = record::read("ledger row", &json)?;
-    txn.put(place, record::write(&Row { admitted: row.clone(), ..open })?);
+    let open: OpenRowRecord = record::read("ledger row", &json)?;
+    txn.put(place, record::write(&OpenRowRecord { admitted: row.clone(), ..open })?);
     Ok(())
 }
 
@@ -107,7 +107,7 @@ fn open(txn: &mut WriteTxn<'_>, row: &AdmittedRequest) -> Result<(), StoreError>
     let place = key_layout::object(RecordKind::OpenRow, &key(row)?);
     let expires = txn.now.saturating_add(MAX_OPEN_DAYS * DAY);
     expiry::schedule(txn, &place, None, expires);
-    let row = Row { v: record::SCHEMA, expires, admitted: row.clone() };
+    let row = OpenRowRecord { v: record::SCHEMA, expires, admitted: row.clone() };
     txn.put(place, record::write(&row)?);
     Ok(())
 }
@@ -121,7 +121,7 @@ fn close(
 ) -> Result<bool, StoreError> {
     let place = key_layout::object(RecordKind::OpenRow, &key(row)?);
     let Some(json) = txn.get(&place)? else { return Ok(false) };
-    let open: Row = record::read("ledger row", &json)?;
+    let open: OpenRowRecord = record::read("ledger row", &json)?;
     expiry::forget(txn, &place, open.expires)?;
     add(txn, limits, &Totals::of(row, closed))?;
     Ok(true)
@@ -150,7 +150,8 @@ pub(super) fn other_runs(view: &dyn ReadView, own: &str) -> Result<Vec<String>, 
 
 fn open_rows(view: &dyn ReadView) -> Result<Vec<AdmittedRequest>, StoreError> {
     let rows = view.scan(key_layout::all(RecordKind::OpenRow, None), usize::MAX)?;
-    let read = |json: &[u8]| record::read("ledger row", json).map(|row: Row| row.admitted);
+    let read =
+        |json: &[u8]| record::read("ledger row", json).map(|row: OpenRowRecord| row.admitted);
     rows.iter().map(|(_, json)| read(json)).collect()
 }
 
@@ -162,7 +163,7 @@ pub(super) fn totals(
 ) -> Result<Vec<Totals>, StoreError> {
     let mut found = Vec::new();
     for (_, json) in view.scan(key_layout::all(RecordKind::Totals, client), usize::MAX)? {
-        let Sum { totals, .. } = record::read("ledger total", &json)?;
+        let TotalsRecord { totals, .. } = record::read("ledger total", &json)?;
         if days.contains(&totals.day) {
             found.push(totals);
         }
@@ -182,13 +183,13 @@ fn add(txn: &mut WriteTxn<'_>, limits: &StoreLimits, more: &Totals) -> Result<()
     let id = [&*format!("{day:08}"), &more.model, &more.provider, &more.outcome].join("\0");
     let object = key_layout::object(RecordKind::Totals, &tenant(&more.client)?.key(id));
     let sum = if let Some(json) = txn.get(&object)? {
-        let mut sum: Sum = record::read("ledger total", &json)?;
+        let mut sum: TotalsRecord = record::read("ledger total", &json)?;
         sum.totals.add(more);
         sum
     } else {
         let expires = txn.now.saturating_add(limits.ledger_days * DAY);
         expiry::schedule(txn, &object, None, expires);
-        Sum { v: record::SCHEMA, expires, totals: more.clone() }
+        TotalsRecord { v: record::SCHEMA, expires, totals: more.clone() }
     };
     txn.put(object, record::write(&sum)?);
     Ok(())

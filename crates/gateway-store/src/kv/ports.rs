@@ -11,10 +11,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
     AdmittedRequest, Batch, BeginResult, ClaimResult, ClientKey, ClientKeys, Fingerprint,
-    Idempotency, Key, Ledger, MessageRange, NewSession, ReasoningStore, Replay, RequestLogBatch,
-    RequestLogPage, RequestLogQuery, RequestLogStore, ResponseEvents, ResponseStore, Session,
-    SessionFork, SessionPage, SessionPageQuery, SessionPatch, SessionSnapshot, SessionStore,
-    SessionTurn, StoreError, StoredReasoning, StoredResponse, Tenant, Totals, WriteOutcome,
+    IdempotencyStore, Key, Ledger, MessageRange, NewSession, ReasoningStore, Replay,
+    RequestLogBatch, RequestLogPage, RequestLogQuery, RequestLogStore, ResponseEvents,
+    ResponseStore, Session, SessionFork, SessionPage, SessionPageQuery, SessionPatch,
+    SessionSnapshot, SessionStore, SessionTurn, StoreError, StoredReasoning, StoredResponse,
+    Tenant, Totals, WriteOutcome,
 };
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -278,7 +279,7 @@ impl<E: KvEngine> ReasoningStore for KvStore<E> {
 }
 
 #[async_trait]
-impl<E: KvEngine> Idempotency for KvStore<E> {
+impl<E: KvEngine> IdempotencyStore for KvStore<E> {
     async fn begin(
         &self,
         key: &Key,

@@ -44,14 +44,14 @@ struct ClientQuotas {
 }
 
 /// A sum to write, and whether more is set aside than before.
-struct Change {
+struct BudgetWrite {
     object: Vec<u8>,
     sum: NanoDollars,
     keep: Duration,
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize)]
-struct Spent {
+struct SpentRecord {
     v: u32,
     expires: u64,
     sum: NanoDollars,
@@ -107,7 +107,7 @@ impl<E: KvEngine> KvQuotas<E> {
     }
 
     /// Writes what budgets have come to: before money is given out, and soon after it came back.
-    async fn write(&self, changes: Vec<Change>, wait: Durable) -> Result<(), StoreError> {
+    async fn write(&self, changes: Vec<BudgetWrite>, wait: Durable) -> Result<(), StoreError> {
         let write = move |draft: &mut WriteTxn<'_>| {
             changes.iter().try_for_each(|change| book(draft, change))
         };
@@ -117,7 +117,7 @@ impl<E: KvEngine> KvQuotas<E> {
 
 impl ClientQuotas {
     /// The sums that differ from what is written, and how long to wait for them.
-    fn changes(&mut self, key: &Key, request: &LeaseRequest) -> (Vec<Change>, Durable) {
+    fn changes(&mut self, key: &Key, request: &LeaseRequest) -> (Vec<BudgetWrite>, Durable) {
         let (mut changes, mut wait) = (Vec::new(), Durable::Visible);
         for budget in &request.budgets {
             let spent =
@@ -131,7 +131,7 @@ impl ClientQuotas {
             if sum != *written {
                 *written = sum;
                 let object = place(key, &budget.name);
-                changes.push(Change { object, sum, keep: budget.keep });
+                changes.push(BudgetWrite { object, sum, keep: budget.keep });
             }
         }
         (changes, wait)
@@ -199,27 +199,27 @@ fn current_spending(
     Ok(kept.map(|kept| kept.sum).unwrap_or_default())
 }
 
-fn stored_spending(view: &dyn ReadView, object: &[u8]) -> Result<Option<Spent>, StoreError> {
+fn stored_spending(view: &dyn ReadView, object: &[u8]) -> Result<Option<SpentRecord>, StoreError> {
     view.get(object)?.map(|json| record::read("budget", &json)).transpose()
 }
 
 /// Lowers what a budget has come to, if it has begun.
 fn unbook(draft: &mut WriteTxn<'_>, object: &[u8], sum: NanoDollars) -> Result<(), StoreError> {
     if let Some(known) = stored_spending(draft, object)? {
-        draft.put(object.to_vec(), record::write(&Spent { sum, ..known })?);
+        draft.put(object.to_vec(), record::write(&SpentRecord { sum, ..known })?);
     }
     Ok(())
 }
 
 /// Keeps what a budget has come to.
-fn book(draft: &mut WriteTxn<'_>, change: &Change) -> Result<(), StoreError> {
+fn book(draft: &mut WriteTxn<'_>, change: &BudgetWrite) -> Result<(), StoreError> {
     let object = &change.object;
     let spent = match stored_spending(draft, object)? {
-        Some(kept) if kept.expires > draft.now => Spent { sum: change.sum, ..kept },
+        Some(kept) if kept.expires > draft.now => SpentRecord { sum: change.sum, ..kept },
         gone => {
             let expires = draft.now.saturating_add(millis(change.keep));
             expiry::schedule(draft, object, gone.map(|kept| kept.expires), expires);
-            Spent { v: record::SCHEMA, expires, sum: change.sum }
+            SpentRecord { v: record::SCHEMA, expires, sum: change.sum }
         }
     };
     draft.put(object.clone(), record::write(&spent)?);

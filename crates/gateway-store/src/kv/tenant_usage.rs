@@ -148,13 +148,13 @@ mod tests {
     use super::*;
     use gateway_core::state::Tenant;
 
-    type Map = BTreeMap<Vec<u8>, Vec<u8>>;
+    type ByteMap = BTreeMap<Vec<u8>, Vec<u8>>;
 
     const LIMITS: TenantLimits =
         TenantLimits { bytes: 1_000, sessions: 2, responses: 1, replays: 9 };
 
     /// Applies a change of `t`'s session `id` to `map`.
-    fn change(map: &mut Map, id: &str, body: Option<&[u8]>) -> Result<(), StoreError> {
+    fn change(map: &mut ByteMap, id: &str, body: Option<&[u8]>) -> Result<(), StoreError> {
         let object = key_layout::object(RecordKind::Session, &Tenant::new("t").unwrap().key(id));
         let mut txn = WriteTxn::new(&*map, 0);
         match body {
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn tenant_keeps_no_more_than_its_quota() {
-        let mut map = Map::new();
+        let mut map = ByteMap::new();
         change(&mut map, "a", Some(b"x")).unwrap();
         change(&mut map, "b", Some(b"x")).unwrap();
         check_refused(change(&mut map, "c", Some(b"x")), StorageQuota::Sessions);
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn state_of_older_version_is_counted_at_first_change() {
-        let mut map = Map::new();
+        let mut map = ByteMap::new();
         change(&mut map, "a", Some(b"x")).unwrap();
         change(&mut map, "b", Some(b"x")).unwrap();
         map.remove(&key_layout::usage(&key_layout::tenant_name("t")));

@@ -8,11 +8,11 @@ use super::{
 use crate::{clock::millis, record::SCHEMA};
 use async_trait::async_trait;
 use bytes::Bytes;
-use gateway_core::state::{BeginResult, Fingerprint, Idempotency, Key, Replay, StoreError};
+use gateway_core::state::{BeginResult, Fingerprint, IdempotencyStore, Key, Replay, StoreError};
 use std::time::Duration;
 
 #[async_trait]
-impl Idempotency for RedisStore {
+impl IdempotencyStore for RedisStore {
     async fn begin(
         &self,
         key: &Key,

@@ -1,7 +1,7 @@
 //! A store of calls that forgets nothing.
 
 use async_trait::async_trait;
-use gateway_core::state::{BeginResult, Fingerprint, Idempotency, Key, Replay, StoreError};
+use gateway_core::state::{BeginResult, Fingerprint, IdempotencyStore, Key, Replay, StoreError};
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 /// The recorded calls; only a token while one is in progress.
@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Mutex, time::Duration};
 pub(crate) struct Memory(Mutex<HashMap<Key, (String, Option<Replay>)>>);
 
 #[async_trait]
-impl Idempotency for Memory {
+impl IdempotencyStore for Memory {
     async fn begin(
         &self,
         key: &Key,
@@ -50,7 +50,7 @@ impl Idempotency for Memory {
 pub(crate) struct UnavailableStore;
 
 #[async_trait]
-impl Idempotency for UnavailableStore {
+impl IdempotencyStore for UnavailableStore {
     async fn begin(
         &self,
         _: &Key,

@@ -2,7 +2,7 @@
 
 use gateway_core::{
     Json, MockTool, ToolCall, ToolContext, ToolError, ToolSpec, Tools as _,
-    state::{BeginResult, MockIdempotency, Replay, StoreError},
+    state::{BeginResult, MockIdempotencyStore, Replay, StoreError},
 };
 use gateway_tools::{ExecutorLimits, ToolExecutor, ToolPolicy, ToolRegistry};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ fn executor(tool: MockTool, policy: ToolPolicy) -> ToolExecutor {
 }
 
 /// An executor whose calls are recorded in `store`, since they must not run twice.
-fn recording(tool: MockTool, store: MockIdempotency) -> ToolExecutor {
+fn recording(tool: MockTool, store: MockIdempotencyStore) -> ToolExecutor {
     let policy = ToolPolicy { idempotent: false, ..ToolPolicy::default() };
     executor(tool, policy).remembering(Arc::new(store))
 }
@@ -62,7 +62,7 @@ async fn call_passes_arguments_a_deadline_and_a_key() {
 
 #[tokio::test(start_paused = true)]
 async fn call_in_progress_elsewhere_is_not_repeated() {
-    let (mut tool, mut store) = (tool(), MockIdempotency::new());
+    let (mut tool, mut store) = (tool(), MockIdempotencyStore::new());
     tool.expect_call().never();
     store.expect_begin().times(1).returning(|_, _, _, _| Ok(BeginResult::InProgress));
     assert!(run(&recording(tool, store), &json!({"n": 3})).await.is_err());
@@ -70,7 +70,7 @@ async fn call_in_progress_elsewhere_is_not_repeated() {
 
 #[tokio::test(start_paused = true)]
 async fn recorded_result_is_returned_without_a_call() {
-    let (mut tool, mut store) = (tool(), MockIdempotency::new());
+    let (mut tool, mut store) = (tool(), MockIdempotencyStore::new());
     tool.expect_call().never();
     store.expect_begin().times(1).returning(|_, _, _, _| {
         let content_type = "application/json".to_owned();
@@ -82,7 +82,7 @@ async fn recorded_result_is_returned_without_a_call() {
 
 #[tokio::test(start_paused = true)]
 async fn finished_call_is_recorded_with_the_token_it_began_with() {
-    let (mut tool, mut store) = (tool(), MockIdempotency::new());
+    let (mut tool, mut store) = (tool(), MockIdempotencyStore::new());
     tool.expect_call().times(1).returning(|_, _| Ok(Json::of(&4)));
     let token = Arc::new(std::sync::Mutex::new(String::new()));
     let begun = Arc::clone(&token);
@@ -102,7 +102,7 @@ async fn finished_call_is_recorded_with_the_token_it_began_with() {
 
 #[tokio::test(start_paused = true)]
 async fn unavailable_store_does_not_stop_the_tool() {
-    let (mut tool, mut store) = (tool(), MockIdempotency::new());
+    let (mut tool, mut store) = (tool(), MockIdempotencyStore::new());
     tool.expect_call().times(1).returning(|_, _| Ok(Json::of(&4)));
     store.expect_begin().times(1).returning(|_, _, _, _| Err(StoreError::Busy));
     assert!(run(&recording(tool, store), &json!({"n": 3})).await.is_ok());

@@ -1,6 +1,6 @@
 //! A gateway over the in-memory store, with two providers that record the requests they get.
 
-use crate::{About, BrowserGate, HttpService, Limits, handle};
+use crate::{BodyLimits, BrowserGate, HttpService, ServiceInfo, handle};
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::MemoryBudget;
@@ -33,32 +33,32 @@ use tokio::time;
 pub(super) const PEER: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 /// Says how many messages it was given, in the way that the model's name says.
-pub(super) struct Script {
+pub(super) struct ScriptedProvider {
     id: &'static str,
     /// It speaks Responses, and answers in its own bytes.
     native: bool,
-    pub(super) asked: Mutex<Vec<Asked>>,
+    pub(super) asked: Mutex<Vec<SeenRequest>>,
     /// The number of open responses.
     pub(super) open: Arc<AtomicUsize>,
 }
 
 #[derive(Clone)]
-pub(super) struct Asked {
+pub(super) struct SeenRequest {
     pub(super) original: bool,
     pub(super) extra: Vec<String>,
     pub(super) texts: Vec<String>,
 }
 
-pub(super) struct Open(Arc<AtomicUsize>);
+pub(super) struct OpenGuard(Arc<AtomicUsize>);
 
-impl Drop for Open {
+impl Drop for OpenGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 #[async_trait]
-impl Provider for Script {
+impl Provider for ScriptedProvider {
     fn id(&self) -> &str {
         self.id
     }
@@ -70,7 +70,7 @@ impl Provider for Script {
     async fn generate(&self, call: ProviderRequest) -> gateway_core::Result<ProviderResponse> {
         let request = call.request()?;
         let text = |message: &Message| format!("{:?}:{}", message.role, message.plain_text());
-        let asked = Asked {
+        let asked = SeenRequest {
             original: call.original(Dialect::Responses).is_some(),
             extra: request.extra.iter().map(|(name, _)| name.to_owned()).collect(),
             texts: request.messages.iter().map(text).collect(),
@@ -90,10 +90,10 @@ impl Provider for Script {
     }
 }
 
-impl Script {
+impl ScriptedProvider {
     fn chunks(&self, call: &ProviderRequest, number: usize) -> ChunkStream {
         self.open.fetch_add(1, Ordering::SeqCst);
-        let open = Open(Arc::clone(&self.open));
+        let open = OpenGuard(Arc::clone(&self.open));
         let id = Some(format!("{}{number}", if self.native { "resp_up" } else { "resp_no" }));
         let mut steps = vec![
             vec![StreamEvent::Started(Started { id, ..Started::default() })],
@@ -157,14 +157,14 @@ pub(super) fn verbatim(
 }
 
 /// A store that is down.
-pub(super) struct Down;
+pub(super) struct FailingStore;
 
 pub(super) fn down<T>() -> Result<T, StoreError> {
     Err(StoreError::Unavailable("down".into()))
 }
 
 #[async_trait]
-impl ResponseStore for Down {
+impl ResponseStore for FailingStore {
     async fn put(&self, _: &Key, _: &StoredResponse, _: Duration) -> Result<(), StoreError> {
         down()
     }
@@ -206,8 +206,8 @@ impl ResponseStore for Down {
 
 pub(super) struct Bench {
     pub(super) service: Arc<HttpService>,
-    pub(super) chat: Arc<Script>,
-    pub(super) native: Arc<Script>,
+    pub(super) chat: Arc<ScriptedProvider>,
+    pub(super) native: Arc<ScriptedProvider>,
     _stores: Stores,
 }
 
@@ -223,7 +223,7 @@ impl Bench {
             .unwrap();
         let store = store.unwrap_or_else(|| Arc::clone(&stores.responses));
         let script = |id, native| {
-            Arc::new(Script { id, native, asked: Mutex::default(), open: Arc::default() })
+            Arc::new(ScriptedProvider { id, native, asked: Mutex::default(), open: Arc::default() })
         };
         let (chat, native) = (script("chat", false), script("native", true));
         let mut directory = gateway_engine::DirectoryBuilder::new(
@@ -231,11 +231,11 @@ impl Bench {
             gateway_engine::EngineResources::default(),
         );
         for it in [&chat, &native] {
-            directory = directory.custom_provider(Arc::<Script>::clone(it));
+            directory = directory.custom_provider(Arc::<ScriptedProvider>::clone(it));
         }
         let sessions = gateway_sessions::Sessions::new(
             Arc::clone(&stores.sessions),
-            gateway_sessions::Rules::default(),
+            gateway_sessions::SessionRules::default(),
         );
         let engine = Engine {
             directory: directory.build().unwrap(),
@@ -261,7 +261,7 @@ impl Bench {
                 1 << 20,
             ),
             circuits: Arc::new(|_| false),
-            bodies: Limits {
+            bodies: BodyLimits {
                 max_bytes: 1 << 20,
                 timeout: Duration::from_secs(5),
                 budget: Arc::new(MemoryBudget::new(1 << 24)),
@@ -273,7 +273,7 @@ impl Bench {
             metrics: None,
             health: crate::Health::default(),
             console: None,
-            about: About { version: String::new(), docs: None },
+            about: ServiceInfo { version: String::new(), docs: None },
         };
         Self { service: Arc::new(service), chat, native, _stores: stores }
     }

@@ -1,6 +1,6 @@
 //! Conversations to which answers add.
 
-use super::bench::{Bench, Down, PEER, asks, id, last, said};
+use super::bench::{Bench, FailingStore, PEER, asks, id, last, said};
 use crate::handle;
 use http::Method;
 use http_body_util::BodyExt as _;
@@ -205,7 +205,7 @@ async fn full_conversation_is_refused_before_upstream_call() {
 
 #[tokio::test(start_paused = true)]
 async fn conversations_need_the_store() {
-    let bench = Bench::over(Some(Arc::new(Down))).await;
+    let bench = Bench::over(Some(Arc::new(FailingStore))).await;
     assert_eq!(bench.post("chat/say", json!({ "conversation": "conv_1" })).await.0, 503);
     assert_eq!(bench.post("native/say", json!({ "conversation": "conv_1" })).await.0, 200);
 }

@@ -1,6 +1,6 @@
 //! Answers that can be asked for, by those whose they are.
 
-use super::bench::{Bench, Down, asks, id, last, said};
+use super::bench::{Bench, FailingStore, asks, id, last, said};
 use http::Method;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -99,7 +99,7 @@ async fn deleted_response_is_not_found() {
 
 #[tokio::test(start_paused = true)]
 async fn store_outage_fails_only_requests_that_need_it() {
-    let bench = Bench::over(Some(Arc::new(Down))).await;
+    let bench = Bench::over(Some(Arc::new(FailingStore))).await;
     assert_eq!(said(&bench.create("chat/say", Value::Null).await), "said 1");
     assert_eq!(said(&last(&bench.stream("chat/say", Value::Null).await)), "said 2");
     let previous = json!({ "previous_response_id": "resp_1" });

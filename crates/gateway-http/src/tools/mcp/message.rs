@@ -17,18 +17,18 @@ pub(super) const INTERNAL_ERROR: i32 = -32603;
 /// The request needs a capability that its client does not declare.
 pub(super) const MISSING_CAPABILITY: i32 = -32021;
 
-pub(super) type Outcome = Result<Json, Failure>;
+pub(super) type McpResult = Result<Json, McpFailure>;
 
 /// A failure of the protocol.
 #[derive(Serialize)]
-pub(super) struct Failure {
+pub(super) struct McpFailure {
     pub(super) code: i32,
     pub(super) message: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<Json>,
 }
 
-impl Failure {
+impl McpFailure {
     pub(super) fn new(code: i32, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), data: None }
     }
@@ -68,31 +68,34 @@ pub(super) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    pub(super) fn parse(body: &'a [u8]) -> Result<Self, Failure> {
+    pub(super) fn parse(body: &'a [u8]) -> Result<Self, McpFailure> {
         let message: Self = serde_json::from_slice(body).map_err(|error| {
             let code = if error.is_data() { INVALID_REQUEST } else { PARSE_ERROR };
-            Failure::new(code, "the body is not a message of JSON-RPC")
+            McpFailure::new(code, "the body is not a message of JSON-RPC")
         })?;
         let is_name = |id: &RawValue| !id.get().starts_with(['{', '[']);
         if message.jsonrpc != "2.0" || message.id.is_some_and(|id| !is_name(id)) {
-            return Err(Failure::new(INVALID_REQUEST, "the body is not a message of JSON-RPC 2.0"));
+            return Err(McpFailure::new(
+                INVALID_REQUEST,
+                "the body is not a message of JSON-RPC 2.0",
+            ));
         }
         Ok(message)
     }
 }
 
 #[derive(Serialize)]
-pub(super) struct Answer<'a> {
+pub(super) struct McpAnswer<'a> {
     pub(super) jsonrpc: &'static str,
     pub(super) id: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) result: Option<Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) error: Option<Failure>,
+    pub(super) error: Option<McpFailure>,
 }
 
-impl<'a> Answer<'a> {
-    pub(super) fn failed(id: Option<&'a RawValue>, failure: Failure) -> Self {
+impl<'a> McpAnswer<'a> {
+    pub(super) fn failed(id: Option<&'a RawValue>, failure: McpFailure) -> Self {
         Self { jsonrpc: "2.0", id, result: None, error: Some(failure) }
     }
 }

@@ -2,7 +2,7 @@
 //! has the tool, the prompt or the resource, and its replies are passed on as they are.
 
 use super::{
-    message::{Failure, INTERNAL_ERROR, INVALID_PARAMS, Outcome},
+    message::{INTERNAL_ERROR, INVALID_PARAMS, McpFailure, McpResult},
     tool_call,
 };
 use gateway_core::{
@@ -75,7 +75,7 @@ pub(super) fn find(
     method: &str,
     params: JsonObject,
     relay: Arc<McpRelay>,
-) -> Option<Result<RelayedCall, Failure>> {
+) -> Option<Result<RelayedCall, McpFailure>> {
     let found = match method {
         "prompts/get" => prompt(servers, client, params),
         "resources/read" => resource(servers, client, params),
@@ -97,25 +97,25 @@ struct FoundFeature {
     params: JsonObject,
 }
 
-type Found = Result<FoundFeature, Failure>;
+type FeatureResult = Result<FoundFeature, McpFailure>;
 
-fn text(params: &JsonObject, name: &str) -> Result<String, Failure> {
+fn text(params: &JsonObject, name: &str) -> Result<String, McpFailure> {
     let text = params.get(name).and_then(|value| value.read().ok());
-    text.ok_or_else(|| Failure::new(INVALID_PARAMS, format!("params must have a {name}")))
+    text.ok_or_else(|| McpFailure::new(INVALID_PARAMS, format!("params must have a {name}")))
 }
 
-fn prompt(servers: &Arc<dyn McpServers>, client: &Client, mut params: JsonObject) -> Found {
+fn prompt(servers: &Arc<dyn McpServers>, client: &Client, mut params: JsonObject) -> FeatureResult {
     let name = text(&params, "name")?;
     let known = entries(servers, client, McpList::Prompts);
     let Some(entry) = known.into_iter().find(|entry| entry.name == name) else {
-        return Err(Failure::new(INVALID_PARAMS, "unknown prompt"));
+        return Err(McpFailure::new(INVALID_PARAMS, "unknown prompt"));
     };
     params.insert("name".to_owned(), Json::of(&entry.remote));
     let (server, subject) = (entry.server, Some(entry.remote));
     Ok(FoundFeature { server, method: "prompts/get", subject, params })
 }
 
-fn resource(servers: &Arc<dyn McpServers>, client: &Client, params: JsonObject) -> Found {
+fn resource(servers: &Arc<dyn McpServers>, client: &Client, params: JsonObject) -> FeatureResult {
     let uri = text(&params, "uri")?;
     let listed = entries(servers, client, McpList::Resources);
     let named = listed.into_iter().find(|entry| entry.remote == uri);
@@ -123,7 +123,7 @@ fn resource(servers: &Arc<dyn McpServers>, client: &Client, params: JsonObject) 
     let found = named.or_else(|| templates().into_iter().find(|it| fits(&it.remote, &uri)));
     let Some(entry) = found else {
         let data = Json::of(&json!({ "uri": uri }));
-        return Err(Failure::new(INVALID_PARAMS, "resource not found").with_data(data));
+        return Err(McpFailure::new(INVALID_PARAMS, "resource not found").with_data(data));
     };
     Ok(FoundFeature { server: entry.server, method: "resources/read", subject: Some(uri), params })
 }
@@ -149,11 +149,15 @@ fn fits(template: &str, uri: &str) -> bool {
     rest.is_empty()
 }
 
-fn completion(servers: &Arc<dyn McpServers>, client: &Client, mut params: JsonObject) -> Found {
+fn completion(
+    servers: &Arc<dyn McpServers>,
+    client: &Client,
+    mut params: JsonObject,
+) -> FeatureResult {
     let mut about: JsonObject = params
         .get("ref")
         .and_then(|value| value.read().ok())
-        .ok_or_else(|| Failure::new(INVALID_PARAMS, "params must have a ref"))?;
+        .ok_or_else(|| McpFailure::new(INVALID_PARAMS, "params must have a ref"))?;
     let is_prompt = text(&about, "type")? == "ref/prompt";
     let (list, key) =
         if is_prompt { (McpList::Prompts, "name") } else { (McpList::ResourceTemplates, "uri") };
@@ -162,7 +166,7 @@ fn completion(servers: &Arc<dyn McpServers>, client: &Client, mut params: JsonOb
         if is_prompt { entry.name == wanted } else { entry.remote == wanted }
     };
     let Some(entry) = entries(servers, client, list).into_iter().find(named) else {
-        return Err(Failure::new(INVALID_PARAMS, "unknown prompt or resource template"));
+        return Err(McpFailure::new(INVALID_PARAMS, "unknown prompt or resource template"));
     };
     about.insert(key.to_owned(), Json::of(&entry.remote));
     params.insert("ref".to_owned(), Json::of(&about));
@@ -172,7 +176,7 @@ fn completion(servers: &Arc<dyn McpServers>, client: &Client, mut params: JsonOb
 
 impl RelayedCall {
     /// Relays the request.
-    pub(super) async fn run(self, context: ToolContext) -> Outcome {
+    pub(super) async fn run(self, context: ToolContext) -> McpResult {
         let replied = match self {
             Self::Tool { tools, call } => {
                 let context = ToolContext { strict: false, ..context };
@@ -192,14 +196,14 @@ impl RelayedCall {
         };
         match replied {
             McpReply::Result(result) => Ok(result),
-            McpReply::Error(error) => Err(Failure::of(&error)),
+            McpReply::Error(error) => Err(McpFailure::of(&error)),
         }
     }
 }
 
-fn failed(error: &ToolError) -> Failure {
+fn failed(error: &ToolError) -> McpFailure {
     let data = Json::of(&json!({ "error_code": error.code.as_str() }));
-    Failure::new(INTERNAL_ERROR, error.message.clone()).with_data(data)
+    McpFailure::new(INTERNAL_ERROR, error.message.clone()).with_data(data)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Requests of version 2026-07-28, which stand alone: what a handshake would settle stands in the
 //! `_meta` of each, and what proxies go by is repeated in headers.
 
-use super::message::{Failure, INVALID_PARAMS, Message, NEWEST, VERSIONS};
+use super::message::{INVALID_PARAMS, McpFailure, Message, NEWEST, VERSIONS};
 use crate::names;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use gateway_core::{Json, JsonObject, ToolKind, ToolSpec};
@@ -24,7 +24,7 @@ const TTL_MS: u32 = 60_000;
 /// A refusal of a request, and its status.
 pub(super) struct StatelessRefusal {
     pub(super) status: StatusCode,
-    pub(super) failure: Failure,
+    pub(super) failure: McpFailure,
 }
 
 #[derive(Default, Deserialize)]
@@ -104,14 +104,15 @@ pub(super) fn check(
 
 fn missing(name: &str) -> Result<(), StatelessRefusal> {
     let message = format!("_meta must have io.modelcontextprotocol/{name}");
-    let failure = Failure::new(INVALID_PARAMS, message);
+    let failure = McpFailure::new(INVALID_PARAMS, message);
     Err(StatelessRefusal { status: StatusCode::BAD_REQUEST, failure })
 }
 
 fn unsupported(requested: &str) -> StatelessRefusal {
     let supported: Vec<_> = [STATELESS].into_iter().chain(VERSIONS).collect();
     let data = Json::of(&json!({ "supported": supported, "requested": requested }));
-    let failure = Failure::new(UNSUPPORTED_VERSION, "this version is not spoken").with_data(data);
+    let failure =
+        McpFailure::new(UNSUPPORTED_VERSION, "this version is not spoken").with_data(data);
     StatelessRefusal { status: StatusCode::BAD_REQUEST, failure }
 }
 
@@ -121,7 +122,7 @@ fn same(headers: &HeaderMap, name: &HeaderName, expected: &str) -> Result<(), St
         return Ok(());
     }
     let message = format!("the header {name} is missing, or says something else than the body");
-    let failure = Failure::new(HEADER_MISMATCH, message);
+    let failure = McpFailure::new(HEADER_MISMATCH, message);
     Err(StatelessRefusal { status: StatusCode::BAD_REQUEST, failure })
 }
 
@@ -152,7 +153,7 @@ fn mirror(name: &str) -> Result<HeaderName, StatelessRefusal> {
     let header = format!("{}{name}", names::MCP_PARAM_PREFIX);
     header.parse().map_err(|_| {
         let message = format!("the tool's schema names an invalid header: {header}");
-        let failure = Failure::new(HEADER_MISMATCH, message);
+        let failure = McpFailure::new(HEADER_MISMATCH, message);
         StatelessRefusal { status: StatusCode::BAD_REQUEST, failure }
     })
 }

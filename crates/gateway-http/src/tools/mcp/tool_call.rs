@@ -2,7 +2,7 @@
 
 use super::{
     super::endpoints,
-    message::{Failure, INVALID_PARAMS, Outcome},
+    message::{INVALID_PARAMS, McpFailure, McpResult},
 };
 use gateway_core::{Json, ToolCall, ToolContext, ToolError, Tools};
 use serde::{Deserialize, Serialize};
@@ -14,12 +14,12 @@ pub(super) async fn run(
     tools: &dyn Tools,
     params: Option<&RawValue>,
     context: ToolContext,
-) -> Outcome {
+) -> McpResult {
     let params = params.map_or("null", RawValue::get);
     let asked: CallParams<'_> = serde_json::from_str(params)
-        .map_err(|_| Failure::new(INVALID_PARAMS, "params must have a name, and arguments"))?;
+        .map_err(|_| McpFailure::new(INVALID_PARAMS, "params must have a name, and arguments"))?;
     if tools.spec(&asked.name).is_none() {
-        return Err(Failure::new(INVALID_PARAMS, ToolError::unknown(&asked.name).message));
+        return Err(McpFailure::new(INVALID_PARAMS, ToolError::unknown(&asked.name).message));
     }
     let call = ToolCall {
         name: asked.name.into_owned(),

@@ -51,7 +51,7 @@ fn with_clock(script: &script::RedisScript) -> String {
 }
 
 /// One call, with the microseconds since the one before; the clock may go back.
-type Step = (i64, LeaseRequest);
+type TimedCall = (i64, LeaseRequest);
 
 const NAMES: [&str; 3] = ["all", "requests/gpt-*", "a:b c%"];
 
@@ -114,7 +114,7 @@ fn request() -> impl Strategy<Value = LeaseRequest> {
     })
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<TimedCall>> {
     let hour = 3_600_000_000_i64;
     let wait = prop_oneof![
         10 => 0..2_000_i64,
@@ -126,7 +126,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// The replies of the function and of the script to the same calls.
-struct Both<'a> {
+struct ScriptComparison<'a> {
     client: &'a Client,
     script: String,
     key: Key,
@@ -134,8 +134,8 @@ struct Both<'a> {
     now_us: u64,
 }
 
-impl Both<'_> {
-    async fn step(&mut self, (wait, request): &Step) -> [LeaseReply; 2] {
+impl ScriptComparison<'_> {
+    async fn step(&mut self, (wait, request): &TimedCall) -> [LeaseReply; 2] {
         self.now_us = self.now_us.saturating_add_signed(*wait);
         let now = self.now_us.to_string();
         self.client.set::<(), _, _>("now", now, None, None, false).await.unwrap();
@@ -159,7 +159,7 @@ fn lua_script_matches_rust_function() {
     let config = ProptestConfig { cases: tries(), failure_persistence: None, ..Default::default() };
     let run = TestRunner::new(config).run(&steps(), |steps| {
         number.set(number.get() + 1);
-        let mut both = Both {
+        let mut both = ScriptComparison {
             client: &client,
             script: with_clock(&script::QUOTA_EXCHANGE),
             key: Tenant::new("t").unwrap().key(format!("c{}", number.get())),
