@@ -17,6 +17,7 @@ mod request_log;
 mod response;
 mod session;
 pub(crate) mod session_change;
+mod session_port;
 mod tenant_usage;
 mod write_txn;
 
