@@ -1,6 +1,6 @@
 //! The request envelope: facts about a request that need no decoding.
 
-use crate::{ChatRequest, Dialect, Result};
+use crate::{ChatRequest, Dialect, Result, ServiceTier};
 use bytes::Bytes;
 use std::{fmt, ops::Range, sync::OnceLock};
 
@@ -25,6 +25,8 @@ pub struct Envelope {
     pub tools: Option<Range<usize>>,
     /// Maximum output tokens, if the request sets them.
     pub max_output: Option<u64>,
+    /// The service tier that the request asks for, if that may have a price of its own.
+    pub tier: Option<ServiceTier>,
     /// The members that edits depend on; `None` if the envelope was not read from the body.
     pub present: Option<PresentMembers>,
     /// Certainly no object inside the body has a member that holds reasoning in some vendor's form

@@ -10,8 +10,8 @@ use crate::{
     metrics::ResponseTiming,
 };
 use gateway_core::{
-    Attempt, CacheStatus, Chunk, DroppedParams, GatewayError, ModelCard, ResponseMeta, StreamEnd,
-    StreamEvent, StreamObserver, Target, Usage, UsageMeter,
+    Attempt, CacheStatus, Chunk, DroppedParams, GatewayError, ModelCard, ResponseMeta, ServiceTier,
+    StreamEnd, StreamEvent, StreamObserver, Target, Usage, UsageMeter,
 };
 use gateway_limits::{
     AdmissionPermit, Client, PANICKED_OUTCOME, QuotaReservation, RequestLabels, RequestResult,
@@ -49,6 +49,8 @@ pub(crate) struct RequestAccounting {
     meter: Arc<UsageMeter>,
     /// The size of the request, for providers that do not meter their calls.
     input: TokenEstimate,
+    /// The service tier that the request asks for.
+    tier: Option<ServiceTier>,
     /// The number of events with output: roughly one per token.
     outputs: u64,
     has_started: bool,
@@ -77,8 +79,8 @@ impl RequestContext {
         let row = engine.limits.usage.open(who, self.reserved_usage());
         if let Some(row) = &row {
             let (engine, row) = (Arc::clone(&engine), Arc::clone(row));
-            let output = self.reserved_output();
-            self.meter.observe(Box::new(ReservationObserver { engine, row, output }));
+            let (output, tier) = (self.reserved_output(), self.tier);
+            self.meter.observe(Box::new(ReservationObserver { engine, row, output, tier }));
         }
         let started = self.started(target);
         let progress = engine.observers.iter().filter_map(|it| it.started(&started)).collect();
@@ -102,6 +104,7 @@ impl RequestContext {
             finish: None,
             meter: Arc::clone(&self.meter),
             input: mem::take(&mut self.input),
+            tier: self.tier,
             outputs: 0,
             has_started: false,
             reservation: self.reservation.take(),

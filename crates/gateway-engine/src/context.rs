@@ -6,8 +6,8 @@ use crate::{
 };
 use bytes::Bytes;
 use gateway_core::{
-    CacheStatus, Envelope, GatewayError, ModelKind, Price, Provider, ResponseMeta, Result, Target,
-    UsageMeter,
+    CacheStatus, Envelope, GatewayError, ModelKind, Price, Provider, ResponseMeta, Result,
+    ServiceTier, Target, UsageMeter,
 };
 use gateway_limits::{AdmissionPermit, QuotaReservation, TokenEstimate};
 use gateway_sessions::ThreadRecorder;
@@ -40,6 +40,8 @@ pub struct RequestContext {
     pub(crate) input: TokenEstimate,
     /// Maximum number of output tokens, if the request has one.
     pub(crate) max_output: Option<u64>,
+    /// The service tier that the request asks for, if that may have a price of its own.
+    pub(crate) tier: Option<ServiceTier>,
     pub(crate) reservation: Option<QuotaReservation>,
     /// The recorder of the response, if the request is a turn of a thread.
     pub(crate) thread: Option<Arc<ThreadRecorder>>,

@@ -5,8 +5,8 @@
 
 use crate::{Engine, InboundRequest, Operation, RequestContext, response::RequestFailure};
 use gateway_core::{
-    DroppedParams, NanoDollars, PlannedAttempt, Price, ProviderRequest, Result, Target, Usage,
-    estimate,
+    DroppedParams, NanoDollars, PlannedAttempt, Price, ProviderRequest, Result, ServiceTier,
+    Target, Usage, estimate,
 };
 use gateway_limits::{LimitPreview, QuotaDemand};
 use gateway_wire::InboundDialect;
@@ -61,9 +61,10 @@ impl Engine {
         let composed = prepared.compose(dialect)?;
         let planned = composed.provider.plan(&composed.request).await;
         let request = &composed.request;
+        let tier = composed.context.tier;
         let explained = |planned: PlannedAttempt| {
             let price = self.limits.price(&planned.provider, planned.target.card.as_deref());
-            let cost = price.and_then(|price| cost_range(request, &planned.target, price));
+            let cost = price.and_then(|price| cost_range(request, (&planned.target, tier), price));
             ExplainedTarget { planned, cost }
         };
         let prompt_tokens =
@@ -88,6 +89,7 @@ async fn preview(context: &RequestContext, max_output: Option<u64>) -> LimitPrev
         input: &context.input,
         output: max_output,
         price: context.price.as_ref(),
+        tier: context.tier,
     };
     context.engine.limits.limiter.preview(&context.head.client, context.head.peer, &want).await
 }
@@ -95,7 +97,7 @@ async fn preview(context: &RequestContext, max_output: Option<u64>) -> LimitPrev
 /// The cost from reading alone to writing as much as the request or the model allows.
 fn cost_range(
     request: &ProviderRequest,
-    target: &Target,
+    (target, tier): (&Target, Option<ServiceTier>),
     price: &Price,
 ) -> Option<(NanoDollars, Option<NanoDollars>)> {
     let chat = request.request().ok()?;
@@ -107,7 +109,7 @@ fn cost_range(
         (None, None) if price.is_free() => Some(0),
         (one, other) => one.or(other),
     };
-    let cost = |output| price.cost(&Usage { input, output, ..Usage::default() });
+    let cost = |output| price.cost(&Usage { input, output, tier, ..Usage::default() });
     let choices = u64::from(chat.options.n.unwrap_or(1).max(1));
     Some((cost(0), output.map(|output| cost(output.saturating_mul(choices)))))
 }

@@ -77,7 +77,8 @@ impl Engine {
             if price.is_none() {
                 self.metrics.unpriced(&context.plan.route.provider);
             }
-            let want = QuotaDemand { models, input, output: context.max_output, price };
+            let (output, tier) = (context.max_output, context.tier);
+            let want = QuotaDemand { models, input, output, price, tier };
             let (client, peer) = (&context.head.client, context.head.peer);
             match self.limits.limiter.reserve(client, peer, &want).await {
                 Ok(GrantedQuota { reservation, status }) => {
@@ -160,6 +161,7 @@ impl Engine {
             } else {
                 Some(0)
             },
+            tier: envelope.tier,
             reservation: None,
             thread: None,
             meter: Arc::default(),

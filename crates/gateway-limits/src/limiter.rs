@@ -18,7 +18,7 @@ use crate::{
 };
 use foldhash::HashMap;
 use gateway_core::{
-    Envelope, NanoDollars, Price, Result, Target, Usage,
+    Envelope, NanoDollars, Price, Result, ServiceTier, Target, Usage,
     state::{StoreError, Tenant},
 };
 use std::{
@@ -75,6 +75,8 @@ pub struct QuotaDemand<'a> {
     pub output: Option<u64>,
     /// The price of a token, if known.
     pub price: Option<&'a Price>,
+    /// The service tier that it asks for, if that may have a price of its own.
+    pub tier: Option<ServiceTier>,
 }
 
 impl<'a> QuotaDemand<'a> {
@@ -86,7 +88,7 @@ impl<'a> QuotaDemand<'a> {
         price: Option<&'a Price>,
     ) -> Self {
         let models = [&*envelope.model, &*target.model];
-        Self { models, input, output: envelope.max_output, price }
+        Self { models, input, output: envelope.max_output, price, tier: envelope.tier }
     }
 }
 
@@ -254,7 +256,7 @@ impl Inner {
         let (mut day, mut cost) = (0, NanoDollars(0));
         if has_budgets {
             day = current_day();
-            let usage = Usage { input, output, ..Usage::default() };
+            let usage = Usage { input, output, tier: demand.tier, ..Usage::default() };
             cost = demand.price.map_or(cost, |price| price.cost(&usage));
         }
         for set in sets() {

@@ -1,7 +1,7 @@
 //! The envelope of a request: the members that have the same name in every inbound dialect.
 
 use crate::json::{self, JsonError, JsonErrorKind, JsonKind, JsonLimits, JsonMember};
-use gateway_core::{Envelope, ErrorKind, GatewayError, Result};
+use gateway_core::{Envelope, ErrorKind, GatewayError, Result, ServiceTier};
 use std::{borrow::Cow, ops::Range};
 
 /// Validates `body` and reads its envelope, in one pass over the bytes.
@@ -109,6 +109,17 @@ impl EnvelopeReader {
             "messages" => {
                 let list = (member.kind == JsonKind::Array).then(|| list(member));
                 self.envelope.messages = list;
+                Ok(())
+            }
+            // What is wrong with them is reported by those that take them.
+            "service_tier" => {
+                let tier = member.string().and_then(|word| ServiceTier::from_request(&word));
+                self.envelope.tier = self.envelope.tier.or(tier);
+                Ok(())
+            }
+            "speed" => {
+                let is_fast = member.string().is_some_and(|word| word == "fast");
+                self.envelope.tier = is_fast.then_some(ServiceTier::Fast).or(self.envelope.tier);
                 Ok(())
             }
             "thread" if member.kind == JsonKind::Null => Ok(()),
@@ -240,6 +251,22 @@ mod tests {
             r#"m="m" {"include_usage":null}"#,
         );
         check(r#"{"model":"m","stream_options":null}"#, r#"m="m" null"#);
+    }
+
+    #[test]
+    fn requested_tier_is_read_from_every_dialects_member() {
+        for (members, expected) in [
+            (r#""service_tier":"priority""#, Some(ServiceTier::Priority)),
+            (r#""service_tier":"flex""#, Some(ServiceTier::Flex)),
+            (r#""service_tier":"auto","speed":"fast""#, Some(ServiceTier::Fast)),
+            (r#""speed":"fast","service_tier":"priority""#, Some(ServiceTier::Fast)),
+            (r#""service_tier":"default""#, None),
+            (r#""service_tier":null,"speed":7"#, None),
+        ] {
+            let body = format!(r#"{{"model":"m",{members}}}"#);
+            let envelope = read(body.as_bytes(), &JsonLimits::default()).unwrap();
+            assert_eq!(envelope.tier, expected, "{members}");
+        }
     }
 
     #[track_caller]

@@ -37,6 +37,12 @@ impl ServiceTier {
         }
     }
 
+    /// Reads the `service_tier` of a request: the tier that it asks for, if that may have a price of
+    /// its own. A word that leaves the choice to the provider (`auto`) asks for none.
+    pub fn from_request(word: &str) -> Option<Self> {
+        Self::from_answer(word).filter(|tier| *tier != Self::Standard)
+    }
+
     /// Reads the `service_tier` of an answer, in the words of any provider. A word that names no
     /// tier of its own price (`auto`, `on_demand`, `scale`) is none.
     pub fn from_answer(word: &str) -> Option<Self> {
@@ -67,6 +73,19 @@ mod tests {
         ];
         for (word, tier) in cases {
             assert_eq!(ServiceTier::from_answer(word), tier, "{word}");
+        }
+    }
+
+    #[test]
+    fn requests_ask_for_tiers_with_prices_of_their_own() {
+        for (word, tier) in [
+            ("priority", Some(ServiceTier::Priority)),
+            ("flex", Some(ServiceTier::Flex)),
+            ("default", None),
+            ("auto", None),
+            ("standard_only", None),
+        ] {
+            assert_eq!(ServiceTier::from_request(word), tier, "{word}");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::usage::AccountedUsage;
 use crate::{Engine, RequestContext};
-use gateway_core::{CallObserver, CallUsage, Usage, state::ReservedUsage};
+use gateway_core::{CallObserver, CallUsage, ServiceTier, Usage, state::ReservedUsage};
 use gateway_limits::UsageRecord;
 use std::{fmt, sync::Arc};
 
@@ -16,13 +16,15 @@ pub(super) struct ReservationObserver {
     pub(super) row: Arc<UsageRecord>,
     /// Maximum number of output tokens of a call.
     pub(super) output: u64,
+    /// The service tier that the request asks for.
+    pub(super) tier: Option<ServiceTier>,
 }
 
 impl RequestContext {
     /// The usage that the first upstream call of the request owes at most.
     pub(super) fn reserved_usage(&self) -> ReservedUsage {
         let (input, output) = (self.input.tokens(), self.reserved_output());
-        let usage = Usage { input, output, ..Usage::default() };
+        let usage = Usage { input, output, tier: self.tier, ..Usage::default() };
         ReservedUsage { usage, cost: self.price.as_ref().map(|price| price.cost(&usage)) }
     }
 
@@ -42,7 +44,7 @@ impl CallObserver for ReservationObserver {
             if place == owed.len() {
                 call.usage.output = call.usage.output.saturating_add(self.output);
             }
-            sum.add(&self.engine.limits, &call);
+            sum.add(&self.engine.limits, call, self.tier);
         }
         let AccountedUsage { usage, cost, .. } = sum;
         self.engine.limits.usage.revise(&self.row, ReservedUsage { usage, cost });

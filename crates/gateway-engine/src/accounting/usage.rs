@@ -1,7 +1,7 @@
 //! The tokens and the cost of a request: the sum over the upstream calls made for it.
 
 use super::RequestAccounting;
-use gateway_core::{CacheStatus, CallUsage, NanoDollars, StreamEnd, Usage};
+use gateway_core::{CacheStatus, CallUsage, NanoDollars, ServiceTier, StreamEnd, Usage};
 use gateway_limits::Limits;
 
 /// The tokens of a request, as far as they are known.
@@ -20,8 +20,17 @@ impl AccountedUsage {
         Self { usage: Usage::default(), is_estimated: false, cost: None }
     }
 
-    /// Adds an upstream call, at the price of the model that it went to.
-    pub(super) fn add(&mut self, limits: &Limits, call: &CallUsage) {
+    /// Adds an upstream call, at the price of the model that it went to and of the tier that served
+    /// it. What is estimated has no report of that: it was served in the tier `requested`.
+    pub(super) fn add(
+        &mut self,
+        limits: &Limits,
+        mut call: CallUsage,
+        requested: Option<ServiceTier>,
+    ) {
+        if call.is_estimated {
+            call.usage.tier = call.usage.tier.or(requested);
+        }
         self.usage += call.usage;
         self.is_estimated |= call.is_estimated;
         if let Some(price) = limits.price(&call.provider, call.card.as_deref()) {
@@ -41,7 +50,7 @@ impl RequestAccounting {
         }
         let (mut sum, limits) = (None, &self.engine.limits);
         self.meter.each_usage(|call| {
-            sum.get_or_insert_with(AccountedUsage::none).add(limits, &call);
+            sum.get_or_insert_with(AccountedUsage::none).add(limits, call, self.tier);
         });
         if let Some(sum) = sum {
             return sum;
@@ -75,6 +84,8 @@ impl RequestAccounting {
             }
             None => Usage { input: self.input.tokens(), output: self.outputs, ..Usage::default() },
         };
+        let tier = usage.tier.or(self.tier.filter(|_| is_estimated));
+        let usage = Usage { tier, ..usage };
         let price = self.engine.limits.price(&self.provider, self.card.as_deref());
         AccountedUsage { usage, is_estimated, cost: price.map(|price| price.cost(&usage)) }
     }

@@ -95,7 +95,8 @@ impl Replica {
         price: Option<&Price>,
     ) -> Result<Option<QuotaReservation>, LimitError> {
         let input = TokenEstimate::known(tokens);
-        let demand = QuotaDemand { models: ["m", "m"], input: &input, output: Some(0), price };
+        let demand =
+            QuotaDemand { models: ["m", "m"], input: &input, output: Some(0), price, tier: None };
         let granted = self.limiter.reserve(&self.client, PEER, &demand).await?;
         Ok(granted.reservation)
     }
