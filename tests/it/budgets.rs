@@ -245,6 +245,10 @@ struct ChatModel {
     output: Option<f64>,
 }
 
+fn output_rate(word: &str) -> Option<f64> {
+    word.strip_prefix("o=")?.parse().ok()
+}
+
 fn chat_models() -> Vec<ChatModel> {
     let mut models: Vec<ChatModel> = Vec::new();
     let mut is_chat = false;
@@ -253,9 +257,12 @@ fn chat_models() -> Vec<ChatModel> {
         if let Some(price) = line.strip_prefix('\t') {
             let mut words = price.split(' ');
             let from = words.next().unwrap_or_default();
-            // The standard rates stand before those of tiers and long prompts.
+            // The standard rates stand before those of tiers and long prompts; those of the cheaper
+            // hours, which may be now, stand at the end.
+            let cheaper = line.split_once(" off@").map(|(_, hours)| hours.split(' '));
+            let of_hours = cheaper.and_then(|mut rates| rates.find_map(output_rate));
             let mut rates = words.take_while(|word| word.contains('=') || word.len() <= 3);
-            let output = rates.find_map(|word| word.strip_prefix("o=")?.parse().ok());
+            let output = of_hours.or_else(|| rates.find_map(output_rate));
             if let Some(model) = models.last_mut().filter(|_| is_chat && from <= "2026-11-30") {
                 model.output = output.or(model.output);
             }

@@ -178,6 +178,44 @@ async fn stream_and_response_cost_the_price_of_the_served_tier_and_length() {
     fs::remove_file(file).unwrap();
 }
 
+/// The hour of the day in UTC.
+fn hour() -> u64 {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    now.as_secs() / 3600 % 24
+}
+
+#[tokio::test]
+async fn answer_costs_the_price_of_the_hour() {
+    let upstream = Upstream::start().await;
+    let name = format!("hours-{}.txt", std::process::id());
+    let file = std::env::temp_dir().join(name);
+    // Twelve hours from now, and an hour more, within one day.
+    let from = (hour() + 12) % 24;
+    let elsewhere = format!("off@1234567/{from:02}:00-{:02}:00", from + 1);
+    let text = format!(
+        "# generated 2026-11-30 by hand\n\
+         lab/at-all-hours\n\t* o i=2 o=4 off@12345/00:00-24:00@67/00:00-24:00 i=1 o=2\n\
+         lab/at-other-hours\n\t* o i=2 o=4 {elsewhere} i=1 o=2\n"
+    );
+    fs::write(&file, text).unwrap();
+    let setup = Setup::before(&upstream).set("catalogue", "file", &file.to_string_lossy());
+    let gateway = setup.start().await;
+    let mut total = 0;
+    for (requests, (model, cost)) in
+        (1..).zip([("lab/at-all-hours", 13_000), ("lab/at-other-hours", 26_000)])
+    {
+        upstream.next(chat(7, "default", false));
+        let reply = gateway.ask(model, json!({})).await;
+        let dollars = reply.header("x-gateway-cost-usd").to_owned();
+        assert_eq!(dollars, format!("0.0000{}", cost / 1000), "{model}");
+        total += cost;
+        assert_eq!(booked(&gateway, requests).await, total, "{model}");
+    }
+    let shown = gateway.run(&["catalogue", "show", "lab/at-other-hours"]);
+    assert!(shown.contains(&format!("{elsewhere} i=1 o=2")), "{shown}");
+    fs::remove_file(file).unwrap();
+}
+
 #[tokio::test]
 async fn response_in_the_background_is_booked_at_its_tier() {
     let upstream = Upstream::start().await;

@@ -36,7 +36,8 @@ pub(crate) fn card(row: &ModelRow) -> ModelCard {
             .iter()
             .map(|price| {
                 let source: Arc<str> = price.sources.as_str().into();
-                PricePeriod { from: price.from, source, price: price.price.clone() }
+                let off_peak = price.off_peak_price();
+                PricePeriod { from: price.from, source, price: price.price.clone(), off_peak }
             })
             .collect(),
     );

@@ -140,6 +140,7 @@ fn reconcile(
             sources: "lg".to_owned(),
             price: ours.price.clone(),
             fees: ours.fees,
+            off_peak: ours.off_peak.clone().or_else(|| theirs.off_peak.clone()),
         };
         row.prices.clone_from(&known.prices);
         if let Some(slot) = row.prices.get_mut(at) {

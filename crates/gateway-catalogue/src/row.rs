@@ -1,6 +1,8 @@
 //! A row of the catalogue: the facts about one model at one provider, as data.
 
-use gateway_core::{Date, Effort, EffortSet, ModelKind, Price};
+use gateway_core::{
+    Date, Effort, EffortSet, ModelKind, OffPeakPrice, Price, PriceWindow, TokenRates,
+};
 
 /// The facts about one model at one provider.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -61,6 +63,27 @@ pub struct PriceRow {
     pub price: Price,
     /// Fees for what is not counted in tokens.
     pub fees: UnitFees,
+    /// The rates of some hours of the week; absent if all cost the same.
+    pub off_peak: Option<OffPeakRates>,
+}
+
+/// The standard rates of some hours of the week. Service tiers, long prompts and fees cost what they
+/// cost in other hours: no provider has a price for them in these.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct OffPeakRates {
+    /// The hours in which they hold.
+    pub windows: Vec<PriceWindow>,
+    /// The rates in these hours.
+    pub rates: TokenRates,
+}
+
+impl PriceRow {
+    /// Returns the price of some hours of the week, if they have one of their own.
+    pub(crate) fn off_peak_price(&self) -> Option<OffPeakPrice> {
+        let OffPeakRates { windows, rates } = self.off_peak.as_ref()?;
+        let price = Price { rates: *rates, variants: self.price.variants.clone() };
+        Some(OffPeakPrice { windows: windows.as_slice().into(), price })
+    }
 }
 
 /// Fees for what is not counted in tokens, in nano-dollars each.

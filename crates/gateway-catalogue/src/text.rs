@@ -9,8 +9,10 @@
 //! A row begins with its provider and name; fields follow. An indented line is a price: the day from
 //! which it holds (`*`: from ever), its sources, and rates in dollars for a million tokens. A word
 //! `>N` begins the rates of prompts longer than that, a tier's name those of the tier; what they do
-//! not name is as in the standard rates.
+//! not name is as in the standard rates. A last word `off@DAYS/HOURS` begins the standard rates of some
+//! hours of the week, in UTC.
 
+pub(crate) mod off_peak;
 mod rates;
 
 use crate::row::{AbilitySet, ModelRow, PriceRow, UnitFees};
@@ -64,7 +66,7 @@ pub fn write_row(row: &ModelRow, out: &mut String) {
     for price in &row.prices {
         let from = price.from.map_or_else(|| "*".to_owned(), Date::text);
         let _ = write!(out, "\t{from} {}", price.sources);
-        rates::write_price(&price.price, &price.fees, out);
+        rates::write_price(price, out);
         out.push('\n');
     }
 }
@@ -72,14 +74,14 @@ pub fn write_row(row: &ModelRow, out: &mut String) {
 /// The words of a price, without its day and sources.
 pub(crate) fn price_words(price: &PriceRow) -> String {
     let mut out = String::new();
-    rates::write_price(&price.price, &price.fees, &mut out);
+    rates::write_price(price, &mut out);
     out.trim_start().to_owned()
 }
 
 /// The words of a price that no row has.
 pub(crate) fn standard_rates(price: &Price) -> String {
     let mut out = String::new();
-    rates::write_price(price, &UnitFees::default(), &mut out);
+    rates::write_rate_words(price, &UnitFees::default(), &mut out);
     out.trim_start().to_owned()
 }
 
@@ -175,8 +177,7 @@ fn parse_price(line: &str) -> Result<PriceRow, TextError> {
         None => return Err(wrong(line, "")),
     };
     let sources = words.next().unwrap_or_default().to_owned();
-    let (price, fees) = rates::parse_price(words).map_err(|word| wrong(line, &word))?;
-    Ok(PriceRow { from, sources, price, fees })
+    rates::parse_price(from, sources, words).map_err(|word| wrong(line, &word))
 }
 
 #[cfg(test)]
@@ -186,7 +187,7 @@ mod tests {
     const ROW: &str = "openai/gpt-5.4 n=GPT_5.4 r=2026-03-05 x=2027-09-02 i=1050000 o=128000 \
                        +tPvj -s ef=none,low,high de=none ep=crb m=ti>t cm=1024 s=gpt-5.4-2026-03-05\n\
                        \t* lg i=2.5 o=15 cr=.25 >272000 i=5 o=22.5 cr=.5 flex i=1.25 o=7.5 >272000 i=2.5 o=11.25\n\
-                       \t2026-12-01 o i=3 o=15 req=.01 img=.04\n";
+                       \t2026-12-01 o i=3 o=15 req=.01 img=.04 off@12345/00:00-01:00,10:00-24:00@67/00:00-24:00 i=1.5\n";
 
     #[test]
     fn row_is_written_as_it_is_read() {
@@ -209,6 +210,9 @@ mod tests {
             ("a/b\n\tsoon l i=1", "soon"),
             ("a/b\n\t* l i=1e3", "i=1e3"),
             ("a/b\n\t* l zz=1", "zz=1"),
+            ("a/b\n\t* l i=1 off@8/00:00-01:00 i=1", "off@8/00:00-01:00"),
+            ("a/b\n\t* l i=1 off@1/01:00-00:00 i=1", "off@1/01:00-00:00"),
+            ("a/b\n\t* l i=1 off@1/00:00-24:01 i=1", "off@1/00:00-24:01"),
         ] {
             assert_eq!(parse_row(text).unwrap_err().word, word, "{text}");
         }

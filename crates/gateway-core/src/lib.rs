@@ -85,7 +85,10 @@ pub use self::{
         StrictSchemas, conform,
     },
     pattern::{admits, matches_pattern, pattern_prefix},
-    price::{Price, PriceHistory, PricePeriod, PriceVariants, RateCard, ServiceTier, TokenRates},
+    price::{
+        OffPeakPrice, Price, PriceHistory, PricePeriod, PriceVariants, PriceWindow, RateCard,
+        ServiceTier, TokenRates,
+    },
     provider::{
         BreakerHints, Context, Inspection, PassthroughBody, Payload, Provider, ProviderRequest,
         ProviderResponse, ResponseMeta, Target,

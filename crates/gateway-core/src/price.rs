@@ -1,10 +1,12 @@
 //! The prices of models, and the cost of a usage at one of them.
 
 mod history;
+mod off_peak;
 mod tier;
 
 pub use self::{
     history::{PriceHistory, PricePeriod},
+    off_peak::{OffPeakPrice, PriceWindow},
     tier::ServiceTier,
 };
 

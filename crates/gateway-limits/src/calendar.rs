@@ -1,15 +1,9 @@
 //! The days of budgets and reports, in UTC.
 
-use gateway_core::Date;
 use gateway_tasks::unix_time;
 
 /// The seconds of a day.
 pub const DAY: u64 = 86_400;
-
-/// Returns the current day in UTC.
-pub(crate) fn today() -> Date {
-    Date::from_days_since_epoch(current_day())
-}
 
 /// Returns the current day in UTC, counted from 1970-01-01.
 pub(crate) fn current_day() -> u64 {

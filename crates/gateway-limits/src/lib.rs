@@ -55,6 +55,7 @@ pub use self::{
 };
 
 use gateway_core::{ModelCard, Price, PriceHistory};
+use gateway_tasks::unix_time;
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 /// The limits of the gateway and their resources. The default limits nothing.
@@ -86,10 +87,10 @@ impl Limits {
     /// Returns the price of the model of `card` at `provider` that is in force now, if it is known, or
     /// else the one that the operator assumes.
     pub fn price<'a>(&'a self, provider: &str, card: Option<&'a ModelCard>) -> Option<&'a Price> {
-        let known = card.and_then(|card| card.prices.current(calendar::today));
+        let known = card.and_then(|card| card.prices.current(unix_time));
         let free = || self.free.contains(provider).then(Price::free);
-        let assumed = || self.assumed_prices.current(calendar::today).map(|period| &period.price);
-        known.map(|period| &period.price).or_else(free).or_else(assumed)
+        let assumed = || self.assumed_prices.current(unix_time);
+        known.or_else(free).or_else(assumed)
     }
 
     /// Flushes pending usage records, within a short deadline.

@@ -1,5 +1,7 @@
 //! The table of genai-prices: prices over time, and which names a model answers to.
 
+mod hours;
+
 use super::{is_plain, nano, number};
 use crate::{
     error::CatalogueError,
@@ -87,7 +89,7 @@ fn model_of(provider: &str, model: &Value) -> Option<KnownModel> {
     (!row.prices.is_empty()).then_some(KnownModel { row, clause })
 }
 
-/// The prices in force from each day on, without those of times of the day.
+/// The prices in force from each day on; the last of them with those of some hours of the day.
 fn periods(model: &Value) -> Vec<PriceRow> {
     let prices = model.get("prices");
     let entries: Vec<(Option<Date>, &Value)> = match prices {
@@ -101,10 +103,19 @@ fn periods(model: &Value) -> Vec<PriceRow> {
         for variant in variants.into_iter().flatten() {
             add_variant(&mut price, variant, from);
         }
-        Some(PriceRow { from, sources: "g".to_owned(), price, fees: UnitFees::default() })
+        Some(PriceRow {
+            from,
+            sources: "g".to_owned(),
+            price,
+            fees: UnitFees::default(),
+            off_peak: None,
+        })
     });
     let mut rows: Vec<_> = rows.collect();
     rows.sort_by_key(|row| row.from);
+    if let (Some(last), Some(Value::Array(entries))) = (rows.last_mut(), prices) {
+        hours::add(last, entries);
+    }
     rows
 }
 

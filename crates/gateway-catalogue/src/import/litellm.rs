@@ -1,5 +1,6 @@
 //! `LiteLLM`'s table of models: flat names for prices, a flag for each ability.
 
+mod off_peak;
 mod prices;
 
 use super::{is_plain, number};
@@ -11,7 +12,7 @@ use gateway_core::{Date, Effort, EffortSet, ModelKind, Price};
 use serde_json::Value;
 
 /// `LiteLLM`'s providers, ours, and the beginnings of names that repeat the provider.
-const PROVIDERS: [(&str, &str, &[&str]); 24] = [
+const PROVIDERS: [(&str, &str, &[&str]); 26] = [
     ("openai", "openai", &["openai/"]),
     ("text-completion-openai", "openai", &[]),
     ("anthropic", "anthropic", &[]),
@@ -36,6 +37,8 @@ const PROVIDERS: [(&str, &str, &[&str]); 24] = [
     ("cohere_chat", "cohere", &["cohere_chat/", "cohere/"]),
     ("voyage", "voyage", &["voyage/"]),
     ("jina_ai", "jina", &["jina_ai/"]),
+    ("dashscope", "dashscope", &["dashscope/"]),
+    ("volcengine", "volcengine", &["volcengine/"]),
 ];
 
 /// Reads the whole table.
@@ -77,7 +80,9 @@ fn row(name: &str, model: &Value) -> Option<ModelRow> {
     if let Some((price, fees)) = prices::read(model)
         && (is_known(&price) || fees != UnitFees::default())
     {
-        row.prices.push(PriceRow { from: None, sources: "l".to_owned(), price, fees });
+        let off_peak = off_peak::read(model, price.rates);
+        let sources = "l".to_owned();
+        row.prices.push(PriceRow { from: None, sources, price, fees, off_peak });
     }
     Some(row)
 }

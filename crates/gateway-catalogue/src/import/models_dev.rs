@@ -83,6 +83,7 @@ fn row(provider: &str, id: &str, model: &Value) -> Option<ModelRow> {
             sources: "m".to_owned(),
             price,
             fees: UnitFees::default(),
+            off_peak: None,
         });
     }
     Some(row)

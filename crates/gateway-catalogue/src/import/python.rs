@@ -167,6 +167,10 @@ impl<'a> LiteralReader<'a> {
                 let part = |value: &Value| value.as_f64().unwrap_or_default();
                 format!("{:04}-{:02}-{:02}", part(year), part(month), part(day)).into()
             }
+            ("datetime.time", [hour, minute, ..]) => {
+                let part = |value: &Value| value.as_f64().unwrap_or_default();
+                format!("{:02}:{:02}", part(hour), part(minute)).into()
+            }
             _ => {
                 members.insert("$".to_owned(), name.into());
                 Value::Object(members)

@@ -1,7 +1,8 @@
 //! Rates as words: `i=2.5 o=15 >272000 i=5`.
 
-use crate::row::UnitFees;
-use gateway_core::{Price, PriceVariants, RateCard, ServiceTier, TokenRates};
+use super::off_peak;
+use crate::row::{OffPeakRates, PriceRow, UnitFees};
+use gateway_core::{Date, Price, PriceVariants, RateCard, ServiceTier, TokenRates};
 use std::{fmt::Write as _, sync::Arc};
 
 /// A class of tokens: its word, and its rate.
@@ -21,7 +22,16 @@ const CLASSES: [TokenClass; 10] = [
 ];
 
 /// Writes a price, each word behind a space.
-pub(super) fn write_price(price: &Price, fees: &UnitFees, out: &mut String) {
+pub(super) fn write_price(row: &PriceRow, out: &mut String) {
+    write_rate_words(&row.price, &row.fees, out);
+    if let Some(off_peak) = &row.off_peak {
+        off_peak::write(&off_peak.windows, out);
+        write_rates(&off_peak.rates, Some(&row.price.rates), out);
+    }
+}
+
+/// Writes a price that holds at any hour.
+pub(super) fn write_rate_words(price: &Price, fees: &UnitFees, out: &mut String) {
     write_rates(&price.rates, None, out);
     let nothing = PriceVariants::default();
     let variants = price.variants.as_deref().unwrap_or(&nothing);
@@ -71,8 +81,45 @@ struct WordPlace {
 
 /// Reads the words of a price; else the word that cannot be understood.
 pub(super) fn parse_price<'a>(
+    from: Option<Date>,
+    sources: String,
+    mut words: impl Iterator<Item = &'a str>,
+) -> Result<PriceRow, String> {
+    let mut begin_off_peak = None;
+    let at_any_hour = words.by_ref().take_while(|word| {
+        begin_off_peak = word.strip_prefix(off_peak::PREFIX);
+        begin_off_peak.is_none()
+    });
+    let (price, fees) = parse_rate_words(at_any_hour)?;
+    let off_peak = match begin_off_peak {
+        Some(windows) => Some(parse_off_peak(windows, price.rates, words)?),
+        None => None,
+    };
+    Ok(PriceRow { from, sources, price, fees, off_peak })
+}
+
+/// Reads the rates of some hours of the week, which are the last words of a price.
+fn parse_off_peak<'a>(
+    windows: &str,
+    base: TokenRates,
     words: impl Iterator<Item = &'a str>,
-) -> Result<(Price, UnitFees), String> {
+) -> Result<OffPeakRates, String> {
+    let wrong = || format!("{}{windows}", off_peak::PREFIX);
+    let windows = off_peak::parse(windows).ok_or_else(wrong)?;
+    let mut rates = base;
+    for word in words {
+        let class = word.split_once('=').and_then(|(name, rate)| {
+            let (_, _, set) = CLASSES.iter().find(|(it, ..)| *it == name)?;
+            Some((set, nano_dollars(rate)?))
+        });
+        let (set, rate) = class.ok_or_else(|| word.to_owned())?;
+        set(&mut rates, rate);
+    }
+    Ok(OffPeakRates { windows, rates })
+}
+
+/// Reads the words of a price that holds at any hour.
+fn parse_rate_words<'a>(words: impl Iterator<Item = &'a str>) -> Result<(Price, UnitFees), String> {
     let mut card = RateCard::default();
     let mut variants = PriceVariants::default();
     let mut fees = UnitFees::default();
@@ -206,7 +253,7 @@ mod tests {
     #[test]
     fn tier_inherits_unnamed_rates() {
         let words = "i=4 o=20 cr=.4 >1000 i=8 flex i=2 >1000 o=30".split(' ');
-        let (price, _) = parse_price(words).unwrap();
+        let (price, _) = parse_rate_words(words).unwrap();
         let variants = price.variants.unwrap();
         let (tier, card) = &variants.tiers[0];
         assert_eq!(

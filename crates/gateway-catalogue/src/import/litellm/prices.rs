@@ -58,6 +58,7 @@ pub(super) fn read(model: &Value) -> Option<(Price, UnitFees)> {
     let search = model.get("search_context_cost_per_query");
     let search =
         search.and_then(|it| it.get("search_context_size_medium")).and_then(number).and_then(nano);
+    add_tiered(model, &mut named);
     let has_base = named.contains_key(&(None, None));
     if !has_base && fees == UnitFees::default() && request.is_none() {
         return None;
@@ -69,6 +70,36 @@ pub(super) fn read(model: &Value) -> Option<(Price, UnitFees)> {
     let (rates, variants) = variants;
     let variants = (variants != PriceVariants::default()).then(|| Arc::new(variants));
     Some((Price { rates, variants }, fees))
+}
+
+/// Returns `base` with the standard rates that the members of `block` name.
+pub(super) fn with_standard_rates(block: &Value, base: TokenRates) -> TokenRates {
+    let mut rates = base;
+    for (name, value) in block.as_object().into_iter().flatten() {
+        if let Some((set, (None, None))) = class(name)
+            && let Some(rate) = number(value).and_then(|dollars| nano(dollars * 1e6))
+        {
+            set(&mut rates, rate);
+        }
+    }
+    rates
+}
+
+/// Adds the rates of `tiered_pricing`: a list of ranges of the prompt's length, each with its rates.
+fn add_tiered(model: &Value, named: &mut BTreeMap<RatePlace, Vec<(RateSetter, u64)>>) {
+    for tier in model.get("tiered_pricing").and_then(Value::as_array).into_iter().flatten() {
+        let start = tier.get("range").and_then(|range| number(range.get(0)?));
+        let Some(start) = start.filter(|start| (0.0..1e12).contains(start)) else { continue };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range")]
+        let above = (start > 0.0).then_some(start as u64);
+        for (name, value) in tier.as_object().into_iter().flatten() {
+            if let Some((set, (None, None))) = class(name)
+                && let Some(rate) = number(value).and_then(|dollars| nano(dollars * 1e6))
+            {
+                named.entry((None, above)).or_default().push((set, rate));
+            }
+        }
+    }
 }
 
 fn number_times(model: &Value, name: &str, times: f64) -> Option<u64> {
