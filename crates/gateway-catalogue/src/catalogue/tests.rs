@@ -27,6 +27,56 @@ fn built_in_catalogue_can_be_read() {
 }
 
 #[test]
+fn every_vendor_and_cloud_has_models_of_its_kinds() {
+    use ModelKind::{Chat, Embedding, Image, Rerank, Speech, Transcription};
+    let catalogue = TextCatalogue::built_in();
+    let rows: Vec<_> = catalogue.rows().collect();
+    for (provider, kinds) in [
+        ("openai", &[Chat, Embedding, Image, Speech, Transcription][..]),
+        ("anthropic", &[Chat]),
+        ("gemini", &[Chat, Embedding, Image]),
+        ("deepseek", &[Chat]),
+        ("mistral", &[Chat, Embedding]),
+        ("xai", &[Chat, Image]),
+        ("groq", &[Chat, Transcription]),
+        ("perplexity", &[Chat, Embedding]),
+        ("together", &[Chat]),
+        ("fireworks", &[Chat, Embedding]),
+        ("cerebras", &[Chat]),
+        ("openrouter", &[Chat]),
+        ("bedrock", &[Chat, Embedding, Image, Rerank]),
+        ("vertex", &[Chat, Embedding, Image]),
+        ("azure", &[Chat, Embedding, Image, Speech, Transcription]),
+        ("cohere", &[Chat, Embedding, Rerank]),
+    ] {
+        for kind in kinds {
+            let of_kind = rows.iter().filter(|it| it.provider == provider && it.kind == *kind);
+            let has_price = of_kind.clone().any(|it| !it.prices.is_empty());
+            assert!(has_price, "{provider} has no priced model for {}", kind.as_str());
+        }
+    }
+}
+
+#[test]
+fn newest_models_have_their_days_of_release() {
+    let catalogue = TextCatalogue::built_in();
+    for (provider, name) in [
+        ("openai", "gpt-6.1-terra"),
+        ("openai", "gpt-6.2-sol"),
+        ("anthropic", "claude-fable-5-2"),
+        ("anthropic", "claude-mythos-5-1"),
+        ("anthropic", "claude-opus-5-5"),
+        ("gemini", "gemini-4-argon"),
+        ("gemini", "gemini-4-carbon"),
+        ("gemini", "gemini-4-hydrogen"),
+        ("gemini", "gemini-4-neon"),
+    ] {
+        let card = catalogue.card(provider, name).unwrap();
+        assert!(card.released.is_some() && card.assumed_from.is_none(), "{name}");
+    }
+}
+
+#[test]
 fn every_row_is_found_by_its_name() {
     let catalogue = TextCatalogue::built_in();
     for row in catalogue.rows() {
