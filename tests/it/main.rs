@@ -22,6 +22,7 @@ mod context_service;
 mod conversations;
 mod crashes;
 mod cuts;
+mod discovery;
 mod draining;
 mod embeddings;
 mod examples;

@@ -119,7 +119,12 @@ fn with_budget(setup: Setup) -> Setup {
 async fn every_spelling_of_a_model_meets_its_budget() {
     let upstream = Upstream::start().await;
     upstream.numbered(polite);
-    let gateway = with_budget(setup(&upstream)).start().await;
+    let clouds = ["gemini", "bedrock", "vertex", "azure"];
+    let setup = clouds.into_iter().fold(setup(&upstream), |setup, name| {
+        let section = format!("providers.{name}");
+        setup.provider(name, &upstream.url()).set(&section, "api_key", "sk-upstream")
+    });
+    let gateway = with_budget(setup).start().await;
     for model in [
         "gpt-5.2",
         "GPT-5.2",
@@ -133,6 +138,19 @@ async fn every_spelling_of_a_model_meets_its_budget() {
         "claude-opus-5-5",
         "claude-opus-9",
         "gpt-6.2-astra",
+        "Anthropic/Claude-Haiku-4-5@20251001",
+        "anthropic/claude-opus-4-5-20251101-v1:0",
+        "anthropic/us.anthropic.claude-opus-4-5-20251101-v1:0",
+        "anthropic/global.anthropic.claude-haiku-5-5",
+        "anthropic/claude-opus-5-5[1m]",
+        "openai/openai.gpt-5.6-sol",
+        "openai/gpt-35-turbo-16k",
+        "gemini-2.5-flash-preview-05-20",
+        "gemini/models/gemini-2.5-flash-preview-09-2025",
+        "gemini/google/gemini-4-argon",
+        "bedrock/eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "vertex/claude-opus-4-5@20251101",
+        "azure/GPT-5.4-2026-03-05",
     ] {
         let reply = ask_with_budget(&gateway, model).await;
         assert_eq!(reply.status_and_code(), "429 budget_exceeded", "{model}");
@@ -201,6 +219,23 @@ async fn refused_parameter_is_learned() {
     }
     let metric = gateway.metric("llm_gateway_learned_refusals_total", "param=\"seed\"").await;
     assert!((metric - 1.0).abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn refusal_is_remembered_for_its_model_and_provider_alone() {
+    let (upstream, other) = (Upstream::start().await, Upstream::start().await);
+    upstream.numbered(refuses_seed);
+    other.numbered(refuses_seed);
+    let gateway = Setup::before(&upstream).provider("shop", &other.url()).start().await;
+    for (model, calls) in
+        [("lab/own", (2, 0)), ("lab/own", (3, 0)), ("lab/new", (5, 0)), ("shop/own", (5, 2))]
+    {
+        let reply = gateway.ask(model, json!({ "seed": 7, "temperature": 0.5 })).await;
+        assert_eq!((reply.status(), reply.header("x-gateway-dropped")), (200, "seed"), "{model}");
+        assert_eq!((upstream.exchanges().len(), other.exchanges().len()), calls, "{model}");
+        let last = if model == "shop/own" { other.last() } else { upstream.last() };
+        assert_eq!(last.json()["temperature"], 0.5, "{model}: only what was refused is left out");
+    }
 }
 
 #[tokio::test]
@@ -317,6 +352,59 @@ async fn version_of_october_2026_is_enforced_over_any_provider() {
             assert!(error["error"]["message"].as_str().unwrap().contains("temperature"));
         }
         assert_eq!(upstream.exchanges().len(), calls, "{model}: nothing was sent");
+    }
+}
+
+#[tokio::test]
+async fn body_of_the_gateway_has_the_oldest_version_and_what_that_takes() {
+    let (upstream, gateway) = start().await;
+    for (version, model) in [("2023-06-01", "claude-haiku-4-5"), ("2026-10-21", "gpt-4o")] {
+        let headers = [("anthropic-version", version)];
+        let body = json!({ "model": model, "max_tokens": 50,
+            "messages": [{ "role": "user", "content": "Hi" }] });
+        let sent = request("POST", "/v1/messages", &headers, body.to_string().as_bytes());
+        assert_eq!(gateway.send(sent).await.status(), 200);
+        let head = upstream.last().head;
+        let own = (model == "claude-haiku-4-5").then_some(version);
+        assert_eq!(head.header("anthropic-version"), own, "{model}");
+    }
+    assert_eq!(gateway.ask("claude-haiku-4-5", json!({ "temperature": 0.5 })).await.status(), 200);
+    let sent = upstream.last();
+    assert_eq!(sent.head.header("anthropic-version"), Some("2023-06-01"));
+    assert_eq!(sent.json()["temperature"], 0.5);
+}
+
+#[tokio::test]
+async fn key_is_accepted_in_both_headers_on_every_dialect() {
+    let upstream = Upstream::start().await;
+    upstream.numbered(polite);
+    let gateway = setup(&upstream).client("app", KEY).start().await;
+    let bearer = format!("Bearer {KEY}");
+    let messages = json!([{ "role": "user", "content": "Hi" }]);
+    let bodies = [
+        ("/v1/chat/completions", json!({ "model": "gpt-4o", "messages": messages })),
+        ("/v1/responses", json!({ "model": "gpt-4o", "input": "Hi" })),
+        (
+            "/v1/messages",
+            json!({ "model": "claude-haiku-4-5", "max_tokens": 5, "messages": messages }),
+        ),
+        (
+            "/v1/messages/count_tokens",
+            json!({ "model": "gpt-4o", "max_tokens": 5, "messages": messages }),
+        ),
+        ("/v1/completions", json!({ "model": "gpt-4o", "prompt": "Hi" })),
+    ];
+    for (path, body) in bodies {
+        let body = body.to_string();
+        for (header, expected) in [
+            (("Authorization", &*bearer), 200),
+            (("x-api-key", KEY), 200),
+            (("x-api-key", "sk-wrong"), 401),
+            (("x-unrelated", KEY), 401),
+        ] {
+            let reply = gateway.send(request("POST", path, &[header], body.as_bytes())).await;
+            assert_eq!(reply.status(), expected, "{path} {header:?}: {}", reply.text());
+        }
     }
 }
 
