@@ -71,6 +71,7 @@ mod resilience;
 mod responses_state;
 mod routes;
 mod seals;
+mod service_tiers;
 mod sessions;
 mod shared;
 mod spending;

@@ -44,7 +44,7 @@ const NOT_SENT: &[(&str, &str, Option<Dialect>)] = &[
     ("responses", "/text/format/strict", Some(Dialect::Messages)),
     ("responses", "/text/format/strict", Some(Dialect::Gemini)),
     ("responses", "/text/format/strict", Some(Dialect::Ollama)),
-    // There is no other tier.
+    // It is the tier of a request that names none.
     ("messages", "/service_tier", Some(Dialect::Gemini)),
     ("messages", "/service_tier", Some(Dialect::Ollama)),
 ];

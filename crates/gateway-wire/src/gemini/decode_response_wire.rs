@@ -88,6 +88,8 @@ pub(super) struct UsageMetadataWire {
     pub(super) candidates_tokens_details: Option<Vec<ModalityCountWire>>,
     /// The kind of capacity that served it, such as `ON_DEMAND_PRIORITY`.
     pub(super) traffic_type: Option<EnumWordWire>,
+    /// The tier that served it, such as `priority`.
+    pub(super) service_tier: Option<EnumWordWire>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -213,5 +215,6 @@ impl UsageMetadataWire {
         take(&mut self.prompt_tokens_details, later.prompt_tokens_details);
         take(&mut self.candidates_tokens_details, later.candidates_tokens_details);
         take(&mut self.traffic_type, later.traffic_type);
+        take(&mut self.service_tier, later.service_tier);
     }
 }

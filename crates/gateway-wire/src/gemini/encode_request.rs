@@ -18,11 +18,13 @@ use std::{borrow::Cow, collections::BTreeMap};
 const MAX_STOP_SEQUENCES: usize = 5;
 
 /// Parameters that callers borrow from Gemini, and what they are called there.
-const BORROWED: [(&str, &str); 4] = [
+const BORROWED: [(&str, &str); 6] = [
     ("safety_settings", "safetySettings"),
     ("safetySettings", "safetySettings"),
     ("cached_content", "cachedContent"),
     ("cachedContent", "cachedContent"),
+    ("continuation_token", "continuationToken"),
+    ("continuationToken", "continuationToken"),
 ];
 
 #[derive(Debug, Serialize)]
@@ -42,6 +44,10 @@ struct GeminiRequestWire<'a> {
     safety_settings: Option<&'a Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cached_content: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continuation_token: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<&'static str>,
     generation_config: GenerationConfigWire<'a>,
 }
 
@@ -144,6 +150,8 @@ fn body<'a>(
         tool_config: choice.map(tools::config),
         safety_settings: borrowed(request, "safetySettings"),
         cached_content: borrowed(request, "cachedContent"),
+        continuation_token: borrowed(request, "continuationToken"),
+        service_tier: service_tier(&request.options, dropped),
         generation_config: generation_config(&request.options, target, dropped),
     };
     report_dropped(request, dropped);
@@ -157,6 +165,19 @@ fn instruct_in_person<'a>(contents: &mut Vec<GeminiTurn<'a>>, system: &mut Vec<T
         _ if said.is_empty() => {}
         Some(first) if first.is_users() => first.say_first(&said),
         _ => contents.insert(0, GeminiTurn::user(&said)),
+    }
+}
+
+/// Gemini's word for the service tier. Without one a request is served in the standard tier.
+fn service_tier(options: &Options, dropped: &mut DroppedParams) -> Option<&'static str> {
+    match options.service_tier.as_deref()? {
+        "auto" | "default" | "standard" => None,
+        "flex" => Some("flex"),
+        "priority" | "fast" => Some("priority"),
+        _ => {
+            dropped.insert("service_tier");
+            None
+        }
     }
 }
 
@@ -203,7 +224,5 @@ fn report_dropped(request: &ChatRequest, dropped: &mut DroppedParams) {
     dropped.insert_if(options.logit_bias.is_some(), "logit_bias");
     dropped.insert_if(options.verbosity.is_some(), "verbosity");
     dropped.insert_if(options.user.is_some(), "user");
-    let tier = options.service_tier.as_deref();
-    dropped.insert_if(tier.is_some_and(|tier| !matches!(tier, "auto" | "default")), "service_tier");
     report_extra(request, &BORROWED.map(|(known, _)| known), dropped);
 }

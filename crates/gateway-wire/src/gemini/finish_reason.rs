@@ -35,7 +35,8 @@ pub(super) fn native(word: EnumWordWire) -> Option<String> {
 /// Gemini has no reason of its own for calls. A call that was cut short is still cut short.
 pub(super) fn finish(native: Option<String>, has_calls: bool) -> Finish {
     let reason = match native.as_deref().unwrap_or("STOP") {
-        "MAX_TOKENS" => FinishReason::Length,
+        // The rest of the answer is to be had: by the same request with the response's token for it.
+        "MAX_TOKENS" | "CONTINUATION" | "TOO_MANY_TOOL_CALLS" => FinishReason::Length,
         "SAFETY"
         | "RECITATION"
         | "BLOCKLIST"
@@ -44,7 +45,10 @@ pub(super) fn finish(native: Option<String>, has_calls: bool) -> Finish {
         | "MODEL_ARMOR"
         | "IMAGE_SAFETY"
         | "IMAGE_PROHIBITED_CONTENT"
-        | "IMAGE_RECITATION" => FinishReason::ContentFilter,
+        | "IMAGE_RECITATION"
+        | "LANGUAGE"
+        | "ESCALATION"
+        | "PUP_LIMITED_DISABLED" => FinishReason::ContentFilter,
         _ if has_calls => FinishReason::ToolCalls,
         _ => FinishReason::Stop,
     };
@@ -65,7 +69,12 @@ mod tests {
     fn finish_reasons_are_mapped() {
         check("STOP", "stop", "tool_calls");
         check("MAX_TOKENS", "length", "length");
+        check("CONTINUATION", "length", "length");
+        check("TOO_MANY_TOOL_CALLS", "length", "length");
         check("SAFETY", "content_filter", "content_filter");
+        check("LANGUAGE", "content_filter", "content_filter");
+        check("ESCALATION", "content_filter", "content_filter");
+        check("PUP_LIMITED_DISABLED", "content_filter", "content_filter");
         check("MODEL_ARMOR", "content_filter", "content_filter");
         check("IMAGE_RECITATION", "content_filter", "content_filter");
         check("MALFORMED_FUNCTION_CALL", "stop", "tool_calls");

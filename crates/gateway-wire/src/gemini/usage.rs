@@ -26,7 +26,7 @@ impl UsageMetadataWire {
             output,
             reasoning: reading.count(self.thoughts_token_count),
             audio_output,
-            tier: self.traffic_type.as_ref().and_then(tier),
+            tier: self.service_tier.as_ref().or(self.traffic_type.as_ref()).and_then(tier),
             ..Usage::default()
         };
         let total = self.total_token_count.map(|total| reading.count(Some(total)));
@@ -36,13 +36,13 @@ impl UsageMetadataWire {
     }
 }
 
-/// The tier of a kind of capacity.
-fn tier(traffic: &EnumWordWire) -> Option<ServiceTier> {
-    let EnumWordWire::Name(name) = traffic else { return None };
-    match name.as_str() {
-        "ON_DEMAND_PRIORITY" => Some(ServiceTier::Priority),
-        "ON_DEMAND_FLEX" | "FLEX" => Some(ServiceTier::Flex),
-        "BATCH" => Some(ServiceTier::Batch),
+/// The tier of a word: of the Gemini API for a tier, or of Vertex AI for a kind of capacity.
+fn tier(word: &EnumWordWire) -> Option<ServiceTier> {
+    let EnumWordWire::Name(name) = word else { return None };
+    match name.to_ascii_lowercase().as_str() {
+        "priority" | "service_tier_priority" | "on_demand_priority" => Some(ServiceTier::Priority),
+        "flex" | "service_tier_flex" | "on_demand_flex" => Some(ServiceTier::Flex),
+        "batch" => Some(ServiceTier::Batch),
         _ => None,
     }
 }
@@ -89,6 +89,20 @@ mod tests {
                 "candidatesTokensDetails":[{"modality":4,"tokenCount":7}]}"#,
             Usage { input: 2, audio_input: 3, audio_output: 7, ..Usage::default() },
         );
+    }
+
+    #[test]
+    fn served_tier_is_read_in_the_words_of_both_apis() {
+        for (member, tier) in [
+            (r#""serviceTier":"priority""#, Some(ServiceTier::Priority)),
+            (r#""serviceTier":"SERVICE_TIER_FLEX""#, Some(ServiceTier::Flex)),
+            (r#""serviceTier":"standard","trafficType":"ON_DEMAND""#, None),
+            (r#""trafficType":"ON_DEMAND_PRIORITY""#, Some(ServiceTier::Priority)),
+            (r#""trafficType":"ON_DEMAND_FLEX""#, Some(ServiceTier::Flex)),
+        ] {
+            let metadata = format!(r#"{{"promptTokenCount":5,{member}}}"#);
+            check(&metadata, Usage { input: 5, tier, ..Usage::default() });
+        }
     }
 
     #[test]

@@ -283,7 +283,7 @@ fn unsupported_parameters_are_dropped() {
             logit_bias: Some(Json::null()),
             verbosity: Some("low".to_owned()),
             user: Some("u".to_owned()),
-            service_tier: Some("flex".to_owned()),
+            service_tier: Some("turbo".to_owned()),
             ..Options::default()
         },
         ..ChatRequest::default()
@@ -293,12 +293,33 @@ fn unsupported_parameters_are_dropped() {
     request.extra.push("safety_settings", Json::parse("[]").unwrap());
     let (body, dropped) = encoded_body(PLAIN, request.clone());
     assert!(body.contains(r#""safetySettings":[]"#));
-    let expected = "detail parallel_tool_calls stop logit_bias verbosity user service_tier store";
+    let expected = "detail parallel_tool_calls service_tier stop logit_bias verbosity user store";
     assert_eq!(dropped.join(" "), expected);
     request.parallel_tool_calls = Some(true);
     request.messages.clear();
     request.options = Options { service_tier: Some("auto".to_owned()), ..Options::default() };
     assert_eq!(encoded_body(PLAIN, request).1, ["store"]);
+}
+
+#[test]
+fn service_tier_has_geminis_word() {
+    for (word, expected) in [
+        ("flex", json!("flex")),
+        ("priority", json!("priority")),
+        ("fast", json!("priority")),
+        ("default", Value::Null),
+        ("auto", Value::Null),
+    ] {
+        let options = Options { service_tier: Some(word.to_owned()), ..Options::default() };
+        check_member("serviceTier", ChatRequest { options, ..ChatRequest::default() }, &expected);
+    }
+}
+
+#[test]
+fn continuation_token_of_a_caller_reaches_gemini() {
+    let mut request = ChatRequest::default();
+    request.extra.push("continuation_token", Json::parse("\"dG9rZW4=\"").unwrap());
+    check_member("continuationToken", request, &json!("dG9rZW4="));
 }
 
 #[test]
