@@ -52,6 +52,7 @@ mod lost_replicas;
 mod matrix;
 mod mcp;
 mod mcp_relay;
+mod mcp_requests;
 mod meanings;
 mod memory;
 mod metrics;

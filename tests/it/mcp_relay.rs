@@ -287,3 +287,38 @@ async fn client_of_an_older_version_gets_the_same() {
         assert!(begun["result"]["capabilities"][name].is_object(), "{name}: {begun}");
     }
 }
+
+#[tokio::test]
+async fn input_for_a_client_with_a_session_is_requested_on_its_stream() {
+    let (upstream, gateway) = start(|setup| setup).await;
+    let older = |session: &str, body: &Value| {
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("MCP-Protocol-Version", "2025-11-25"),
+            ("Mcp-Session-Id", session),
+        ];
+        request("POST", "/mcp", &headers, body.to_string().as_bytes())
+    };
+    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": { "elicitation": {} } });
+    let begun = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
+    let session = gateway.send(older("none", &begun)).await.header("mcp-session-id").to_owned();
+    let params = json!({ "name": "lab_look", "arguments": { "case": "input" } });
+    let called = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params });
+    let mut connection = gateway.connect().await;
+    connection.send(older(&session, &called)).await;
+    let mut stream = connection.begin().await;
+    let data = |block: String| -> Value {
+        serde_json::from_str(block.lines().find_map(|it| it.strip_prefix("data: ")).unwrap())
+            .unwrap()
+    };
+    let asked = data(stream.block().await.unwrap());
+    assert_eq!(asked["method"], "elicitation/create", "{asked}");
+    let result = json!({ "action": "accept", "content": { "name": "Ann" } });
+    let reply = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result });
+    assert_eq!(gateway.send(older(&session, &reply)).await.status(), 202);
+    let last = data(stream.block().await.unwrap());
+    assert_eq!(last["result"]["content"][0]["text"], r#""sealed" "Ann""#, "{last}");
+    let repeated = upstream.last().json();
+    let meta = &repeated["params"]["_meta"];
+    assert_eq!(meta["io.modelcontextprotocol/clientCapabilities"], json!({ "elicitation": {} }));
+}

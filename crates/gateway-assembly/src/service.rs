@@ -38,6 +38,7 @@ pub fn service(
         engine: Arc::new(engine),
         circuits: open_circuits(shared),
         idempotency: stateful::idempotency(config, shared, previous),
+        mcp_sessions: stateful::mcp_sessions(previous),
         bodies: body_limits(config, shared),
         gate: gate(config),
         metrics: shared.process.metrics.clone().filter(|_| config.metrics.enabled),

@@ -5,7 +5,7 @@ use crate::{previous::PreviousGeneration, shared::SharedResources};
 use gateway_config::Config;
 use gateway_console::LiveFeed;
 use gateway_sessions::{
-    Idempotency, Responses, SessionManager, SessionRules, Sessions,
+    Idempotency, McpSessions, Responses, SessionManager, SessionRules, Sessions,
     taxonomy::{AmbiguousName, TaxonomyTable},
 };
 use std::sync::Arc;
@@ -83,4 +83,9 @@ pub(crate) fn idempotency(
         Some(previous) => previous.app.idempotency.with(ttl),
         None => Idempotency::new(Arc::clone(&shared.stores.idempotency), ttl, REPLAY_BYTES),
     }
+}
+
+/// The sessions of clients of the Model Context Protocol; their requests wait across a reload.
+pub(crate) fn mcp_sessions(previous: Option<PreviousGeneration<'_>>) -> McpSessions {
+    previous.map(|it| it.app.mcp_sessions.clone()).unwrap_or_default()
 }

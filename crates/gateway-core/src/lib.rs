@@ -30,6 +30,7 @@ mod json;
 mod layer;
 mod mcp;
 mod mcp_relay;
+mod mcp_reply;
 mod memory;
 mod message;
 mod model;
@@ -72,8 +73,9 @@ pub use self::{
     event::{Finish, FinishReason, Started, StreamEvent, ToolCallDelta},
     json::{Extra, Json, JsonObject, compact_json},
     layer::ProviderLayer,
-    mcp::{McpList, McpListEntry, McpReply, McpRequest, McpServers},
-    mcp_relay::{McpRelay, NotificationSink},
+    mcp::{McpList, McpListEntry, McpRequest, McpServers},
+    mcp_relay::{McpClientRequests, McpRelay, NotificationSink},
+    mcp_reply::McpReply,
     memory::{MemoryBudget, MemoryLease, UNCHARGED_BYTES},
     message::{
         CacheControl, CacheTtl, Content, File, Image, Message, Opaque, Part, Reasoning, Role, Seal,

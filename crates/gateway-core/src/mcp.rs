@@ -1,9 +1,9 @@
 //! The port to servers of the Model Context Protocol, whose features clients of that protocol find
 //! at the gateway.
 
-use crate::{Json, JsonObject, McpRelay, ToolContext, ToolError};
+use crate::{Json, JsonObject, McpRelay, McpReply, ToolContext, ToolError};
 use async_trait::async_trait;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// The lists of a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,15 +44,6 @@ pub struct McpRequest {
     pub relay: Arc<McpRelay>,
 }
 
-/// The response of a server.
-#[derive(Clone, Debug, PartialEq)]
-pub enum McpReply {
-    /// The result, as it was written.
-    Result(Json),
-    /// The error of the protocol, as it was written.
-    Error(Json),
-}
-
 /// The servers whose features the gateway offers.
 #[async_trait]
 pub trait McpServers: Send + Sync {
@@ -74,39 +65,4 @@ pub trait McpServers: Send + Sync {
         request: McpRequest,
         context: &ToolContext,
     ) -> Result<McpReply, ToolError>;
-}
-
-impl McpReply {
-    /// Returns the reply as an object with one member: `result` or `error`.
-    pub fn to_json(&self) -> Json {
-        let (name, value) = match self {
-            Self::Result(result) => ("result", result),
-            Self::Error(error) => ("error", error),
-        };
-        Json::of(&BTreeMap::from([(name, value)]))
-    }
-
-    /// Reads what [`to_json`](Self::to_json) wrote.
-    pub fn read(json: &Json) -> Option<Self> {
-        let mut members: JsonObject = json.read().ok()?;
-        match (members.remove("result"), members.remove("error")) {
-            (Some(result), None) => Some(Self::Result(result)),
-            (None, Some(error)) => Some(Self::Error(error)),
-            _ => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reply_is_read_as_it_was_written() {
-        let json = Json::parse(r#"{"n":1e2}"#).unwrap();
-        for reply in [McpReply::Result(json.clone()), McpReply::Error(json.clone())] {
-            assert_eq!(McpReply::read(&reply.to_json()), Some(reply));
-        }
-        assert_eq!(McpReply::read(&json), None);
-    }
 }

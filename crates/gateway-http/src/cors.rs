@@ -1,6 +1,6 @@
 //! Cross-origin resource sharing. See <https://fetch.spec.whatwg.org/#http-cors-protocol>.
 
-use crate::{Endpoint, reply};
+use crate::{Endpoint, names, reply};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
     header::{
@@ -24,7 +24,8 @@ pub enum Cors {
 }
 
 /// Headers of replies that a page may read, besides all that begin with `x-`.
-const EXPOSED: [HeaderName; 6] = [AGE, ALLOW, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE];
+const EXPOSED: [HeaderName; 7] =
+    [AGE, ALLOW, ETAG, LOCATION, names::MCP_SESSION, RETRY_AFTER, WWW_AUTHENTICATE];
 
 impl Cors {
     /// Answers a browser that asks whether it may send a request to `endpoint`.

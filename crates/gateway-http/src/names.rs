@@ -35,6 +35,8 @@ pub(crate) const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 pub(crate) const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// Selects the version of the Model Context Protocol.
 pub(crate) const MCP_PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// Names the session of a client of the Model Context Protocol.
+pub(crate) const MCP_SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 /// Names the records that could not be stored.
 pub(crate) const NOT_STORED: HeaderName = HeaderName::from_static("x-gateway-not-stored");
 /// Sets the priority of the request.

@@ -21,7 +21,7 @@ use gateway_console::LiveFeed;
 use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
 use gateway_engine::{Engine, FailedRequest};
 use gateway_limits::{Access, Client};
-use gateway_sessions::Idempotency;
+use gateway_sessions::{Idempotency, McpSessions};
 use gateway_wire::{InboundDialect, messages::MessagesInbound};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response,
@@ -46,6 +46,8 @@ pub struct HttpService {
     pub bodies: body::BodyLimits,
     /// Requests that were made under an `Idempotency-Key`.
     pub idempotency: Idempotency,
+    /// The sessions of clients of the Model Context Protocol.
+    pub mcp_sessions: McpSessions,
     /// The health of the gateway and of its dependencies.
     pub health: Health,
     /// Whether the circuit of a provider is open.

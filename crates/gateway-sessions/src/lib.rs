@@ -8,11 +8,13 @@
 //!
 //! [`Responses`] stores responses by id, and runs them in the background; [`conversations`] are
 //! those of the Responses API; [`MessageThreads`] are those of the Messages API; [`Idempotency`]
-//! replays responses by idempotency key.
+//! replays responses by idempotency key. [`McpSessions`] are those of clients of the Model Context
+//! Protocol.
 
 mod commit;
 pub mod conversations;
 pub mod idempotency;
+mod mcp_sessions;
 pub mod responses;
 mod session;
 mod threads;
@@ -20,6 +22,7 @@ mod threads;
 pub use self::{
     commit::{CommitResult, NOT_STORED_COMMENT, NotStored, StorageReport, StoredItem, describe},
     idempotency::Idempotency,
+    mcp_sessions::{McpLogLevel, McpSessionId, McpSessionKey, McpSessions, PendingRequest},
     responses::Responses,
     session::{
         ActiveTurn, CompositionFacts, OnConflict, OpenTurn, OpenedSession, SessionId,

@@ -1,21 +1,25 @@
 //! `/mcp`: the gateway's tools for clients of the Model Context Protocol.
 //!
-//! Each POST is one message and has its whole answer: there are no sessions, and nothing is said
-//! that was not asked for, so that any replica can answer. What a client must know of a failure of a
-//! tool is in its result; failures of the protocol are JSON-RPC's own.
+//! Each POST is one message and has its whole answer, so that any replica can answer. A client that
+//! begins with a handshake gets a session: while one of its requests runs, servers may ask it back,
+//! and its reply is a POST of its own. What a client must know of a failure of a tool is in its
+//! result; failures of the protocol are JSON-RPC's own.
 
 mod message;
 mod relay;
+mod session;
 mod stateless;
 mod stream;
 mod tool_call;
+mod welcome;
 
 use self::{
     message::{
         INVALID_REQUEST, METHOD_NOT_FOUND, MISSING_CAPABILITY, McpAnswer, McpFailure, McpResult,
-        Message, NEWEST, PARSE_ERROR, VERSIONS,
+        Message, PARSE_ERROR, VERSIONS,
     },
     relay::RelayedCall,
+    session::ClientSession,
     stateless::StatelessRefusal,
     stream::WrittenReply,
 };
@@ -29,9 +33,9 @@ use gateway_engine::{permitted_tools, tool_context};
 use gateway_limits::Client;
 use gateway_wire::json;
 use http::{HeaderMap, Request, Response, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 /// Answers a message.
 ///
@@ -51,18 +55,21 @@ pub(crate) async fn serve(
         Ok(checked) => checked,
         Err((status, body)) => return Ok(reply::written(status, body)),
     };
-    // Notifications are taken; and so is the answer to a question, which none has asked.
+    // Requests that stand alone have no session.
+    let session = ClientSession::find(&service.mcp_sessions, client, headers);
+    let session = session.filter(|_| !is_stateless);
     let (Some(id), Some(method)) = (message.id, message.method.as_deref()) else {
-        return Ok(reply::empty(StatusCode::ACCEPTED));
+        let status = session.map_or(StatusCode::ACCEPTED, |session| session.accept(&message));
+        return Ok(reply::empty(status));
     };
     let form = AnswerForm {
         is_stateless,
         is_kept: method.ends_with("/list") || method == "resources/read",
         version: service.about.version.clone(),
     };
-    let (sink, notified) = stream::notifications();
+    let (events, received) = stream::events();
     let mut params = relay::members(message.params);
-    let relay = relay::relay(&mut params, Some(sink));
+    let relay = relay::relay(&mut params, session.as_ref(), events);
     match relayed(service, client, method, params, &relay) {
         Some(Ok(request)) => {
             let permit = caller.admit(service, headers).await?;
@@ -73,13 +80,20 @@ pub(crate) async fn serve(
                 drop(permit);
                 form.written(&id, outcome)
             };
-            Ok(stream::respond(Box::pin(work), notified).await)
+            Ok(stream::respond(Box::pin(work), received).await)
         }
         Some(Err(failure)) => Ok(form.reply(id, Err(failure))),
+        None if method == "logging/setLevel" && !is_stateless => {
+            Ok(form.reply(id, session::set_log_level(session.as_ref(), message.params)))
+        }
         None => {
             let asked = (method, message.params, is_stateless);
             let outcome = answer(service, &caller, headers, asked).await?;
-            Ok(form.reply(id, outcome))
+            let mut reply = form.reply(id, outcome);
+            if method == "initialize" && !is_stateless {
+                welcome::begin_session(&mut reply, message.params);
+            }
+            Ok(reply)
         }
     }
 }
@@ -132,9 +146,7 @@ async fn answer(
             let tools = permitted_tools(&caller.client, &service.engine.toolbox.tools);
             tool_call::run(&*tools, params, context).await
         }
-        "server/discover" if is_stateless => {
-            Ok(stateless::discovery(&Json::of(&Capabilities::default())))
-        }
+        "server/discover" if is_stateless => Ok(stateless::discovery(&welcome::capabilities())),
         "initialize" | "ping" if is_stateless => Err(unknown_method()),
         method => tell(service, &caller.client, method, params),
     })
@@ -233,7 +245,7 @@ fn tell(
     params: Option<&RawValue>,
 ) -> McpResult {
     match method {
-        "initialize" => Ok(Json::of(&welcome(service, params))),
+        "initialize" => Ok(welcome::welcome(service, params)),
         "ping" => Ok(Json::of(&serde_json::Map::new())),
         "tools/list" => Ok(listed_tools(service, client)),
         method => {
@@ -258,54 +270,6 @@ fn listed_tools(service: &HttpService, client: &Client) -> Json {
 
 fn unknown_method() -> McpFailure {
     McpFailure::new(METHOD_NOT_FOUND, "unknown method")
-}
-
-/// Returns the server's identity, in the requested protocol version if it is supported.
-fn welcome(service: &HttpService, params: Option<&RawValue>) -> InitializeReply {
-    let asked = params.and_then(|it| serde_json::from_str::<Initialize<'_>>(it.get()).ok());
-    let asked = asked.and_then(|it| it.protocol_version);
-    let version = VERSIONS.into_iter().find(|version| asked.as_deref() == Some(*version));
-    InitializeReply {
-        protocol_version: version.unwrap_or(NEWEST),
-        capabilities: Capabilities::default(),
-        server_info: ServerInfo { name: "llm-gateway", version: service.about.version.clone() },
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Initialize<'a> {
-    #[serde(borrow)]
-    protocol_version: Option<Cow<'a, str>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct InitializeReply {
-    protocol_version: &'static str,
-    capabilities: Capabilities,
-    server_info: ServerInfo,
-}
-
-/// The server's capabilities: prompts and resources are those of MCP servers.
-#[derive(Default, Serialize)]
-struct Capabilities {
-    tools: ListCapability,
-    prompts: ListCapability,
-    resources: ListCapability,
-    completions: serde_json::Map<String, serde_json::Value>,
-}
-
-#[derive(Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ListCapability {
-    list_changed: bool,
-}
-
-#[derive(Serialize)]
-struct ServerInfo {
-    name: &'static str,
-    version: String,
 }
 
 #[derive(Serialize)]

@@ -10,41 +10,30 @@
 //! newer servers know is asked with one, and that is remembered.
 
 use super::{
+    endpoint::{ExchangeRules, McpEndpoint},
     exchange::{self, McpExchange},
-    message::{ErrorMessage, LEGACY, RequestMessage, ResponseMessage, STATELESS},
+    message::{ErrorMessage, RequestMessage, ResponseMessage, STATELESS},
     result,
     settings::McpSettings,
 };
 use crate::client::{ServiceClient, headers};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use gateway_core::{
-    Json, JsonObject, McpRelay, McpReply, NotificationSink, ToolContext, ToolError, ToolErrorCode,
-};
+use gateway_core::{Json, JsonObject, McpRelay, McpReply, ToolContext, ToolError, ToolErrorCode};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, AtomicU64, Ordering},
 };
-use tokio::time;
 
 /// The header with the version of the protocol.
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-/// The header with the name of a session.
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-/// The timeout of the end of a session.
-const GOODBYE: Duration = Duration::from_secs(1);
-/// The largest answer to a part of the handshake.
-const MAX_HANDSHAKE_BYTES: usize = 256 << 10;
 
 /// A server, and what is known of it. Clones share that.
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     pub(super) settings: Arc<McpSettings>,
-    client: ServiceClient,
+    pub(super) client: ServiceClient,
     era: Arc<AtomicU8>,
     /// The number of requests that were sent.
     requests: Arc<AtomicU64>,
@@ -83,18 +72,18 @@ impl Connection {
         question: &McpQuestion<'_>,
         context: &ToolContext,
     ) -> Result<Json, ToolError> {
-        match self.relay(question, context).await? {
+        match self.exchange(question, context).await? {
             McpReply::Result(result) => Ok(result),
             McpReply::Error(error) => Err(result::refused(&read_error(&error))),
         }
     }
 
-    /// Asks, and returns the result or the error as the server wrote it.
+    /// Asks once, and returns the result or the error as the server wrote it.
     ///
     /// # Errors
     ///
     /// If the server cannot be reached.
-    pub(super) async fn relay(
+    pub(super) async fn exchange(
         &self,
         question: &McpQuestion<'_>,
         context: &ToolContext,
@@ -140,64 +129,30 @@ impl Connection {
         params.insert("_meta".to_owned(), meta(relay, context));
         let params = Json::of(&params);
         let message = request(self.next_id(), question.method, Some(&params));
-        self.post(headers, &message, (self.settings.max_bytes, notifications(relay))).await
+        let max_bytes = self.settings.max_bytes;
+        let rules = ExchangeRules { max_bytes, relay, has_handshake: false };
+        self.post(&headers, &message, rules).await
     }
 
     /// A number that no other request has.
-    fn next_id(&self) -> u64 {
+    pub(super) fn next_id(&self) -> u64 {
         self.requests.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
-    async fn ask_with_handshake(
+    /// Posts a message and reads its response.
+    pub(super) async fn post(
         &self,
-        question: &McpQuestion<'_>,
-        context: &ToolContext,
-    ) -> Result<McpReply, ToolError> {
-        let mut headers = self.headers(context);
-        let params = Json::of(&json!({
-            "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client_info(),
-        }));
-        let welcome = request(0, "initialize", Some(&params));
-        let begun = self.post(headers.clone(), &welcome, (MAX_HANDSHAKE_BYTES, None)).await?;
-        let session = begun.headers.get(&SESSION).cloned();
-        let welcome = match answer(begun)? {
-            McpReply::Result(result) => result.read::<JsonObject>().unwrap_or_default(),
-            McpReply::Error(error) => return Err(result::refused(&read_error(&error))),
-        };
-        let version = welcome.get("protocolVersion").and_then(|it| it.read::<String>().ok());
-        insert(&mut headers, "mcp-protocol-version", version.as_deref().unwrap_or(LEGACY));
-        if let Some(session) = session.clone() {
-            headers.insert(SESSION, session);
-        }
-        let ready = RequestMessage { id: None, ..request(0, "notifications/initialized", None) };
-        self.post(headers.clone(), &ready, (MAX_HANDSHAKE_BYTES, None)).await?;
-        let relay = question.relay.as_deref();
-        let mut params = question.params.clone();
-        params.extend(legacy_meta(relay).map(|meta| ("_meta".to_owned(), meta)));
-        let params = (!params.is_empty()).then(|| Json::of(&params));
-        let message = request(self.next_id(), question.method, params.as_ref());
-        let limits = (self.settings.max_bytes, notifications(relay));
-        let asked = self.post(headers.clone(), &message, limits).await;
-        if session.is_some() {
-            let ending = self.client.inner().delete(&self.settings.url).headers(headers).send();
-            // A session that is not ended ends by itself.
-            let _ = time::timeout(GOODBYE, ending).await;
-        }
-        answer(asked?)
-    }
-
-    async fn post(
-        &self,
-        headers: HeaderMap,
+        headers: &HeaderMap,
         message: &RequestMessage<'_>,
-        limits: (usize, Option<&NotificationSink>),
+        rules: ExchangeRules<'_>,
     ) -> Result<McpExchange, ToolError> {
         // Texts and what was JSON before: this cannot fail.
         let body = serde_json::to_vec(message).unwrap_or_default();
-        exchange::post(&self.client, &self.settings.url, headers, body, limits).await
+        let endpoint = McpEndpoint { client: &self.client, url: &self.settings.url, headers };
+        exchange::post(endpoint, body, rules).await
     }
 
-    fn headers(&self, context: &ToolContext) -> HeaderMap {
+    pub(super) fn headers(&self, context: &ToolContext) -> HeaderMap {
         let mut all = headers(context);
         for (name, value) in &self.settings.headers {
             all.insert(name.clone(), value.clone());
@@ -207,7 +162,7 @@ impl Connection {
 }
 
 /// The result or the error in an answer.
-fn answer(exchange: McpExchange) -> Result<McpReply, ToolError> {
+pub(super) fn answer(exchange: McpExchange) -> Result<McpReply, ToolError> {
     match exchange.message {
         Some(ResponseMessage { error: Some(error), .. }) => Ok(McpReply::Error(error)),
         Some(ResponseMessage { result: Some(result), .. }) if exchange.status.is_success() => {
@@ -223,32 +178,25 @@ fn answer(exchange: McpExchange) -> Result<McpReply, ToolError> {
     }
 }
 
-fn request<'a>(id: u64, method: &'a str, params: Option<&'a Json>) -> RequestMessage<'a> {
+pub(super) fn request<'a>(
+    id: u64,
+    method: &'a str,
+    params: Option<&'a Json>,
+) -> RequestMessage<'a> {
     RequestMessage { jsonrpc: "2.0", id: Some(id), method, params }
 }
 
-fn read_error(error: &Json) -> ErrorMessage {
+pub(super) fn read_error(error: &Json) -> ErrorMessage {
     error.read().unwrap_or_default()
 }
 
-fn notifications(relay: Option<&McpRelay>) -> Option<&NotificationSink> {
-    relay?.notifications.as_ref()
-}
-
 /// The prefix of the members that introduce a client.
-const OWN: &str = "io.modelcontextprotocol/";
+pub(super) const OWN: &str = "io.modelcontextprotocol/";
 
 /// The `_meta` of the request that is relayed.
-fn callers_meta(relay: Option<&McpRelay>) -> JsonObject {
+pub(super) fn callers_meta(relay: Option<&McpRelay>) -> JsonObject {
     let meta = relay.and_then(|relay| relay.members.get("_meta")?.read().ok());
     meta.unwrap_or_default()
-}
-
-/// The `_meta` of a relayed request for a server that knows its client from a handshake.
-fn legacy_meta(relay: Option<&McpRelay>) -> Option<Json> {
-    let mut meta = callers_meta(relay);
-    meta.retain(|name, _| !name.starts_with(OWN));
-    (!meta.is_empty()).then(|| Json::of(&meta))
 }
 
 /// The members by which a request without a handshake introduces its client: those of the caller
@@ -257,7 +205,12 @@ fn meta(relay: Option<&McpRelay>, context: &ToolContext) -> Json {
     let own = |name: &str| format!("{OWN}{name}");
     let mut meta = callers_meta(relay);
     meta.insert(own("protocolVersion"), Json::of(&STATELESS));
-    meta.entry(own("clientCapabilities")).or_insert_with(|| Json::of(&json!({})));
+    let client = relay.and_then(|relay| relay.client.as_ref());
+    let declared = || client.map(|client| client.capabilities()).unwrap_or_default();
+    meta.entry(own("clientCapabilities")).or_insert_with(|| Json::of(&declared()));
+    if let Some(level) = relay.and_then(|relay| relay.log_level.as_ref()) {
+        meta.entry(own("logLevel")).or_insert_with(|| Json::of(level));
+    }
     meta.entry(own("clientInfo")).or_insert_with(|| Json::of(&client_info()));
     let trace = [("traceparent", &context.traceparent), ("tracestate", &context.tracestate)];
     let known = trace.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
@@ -265,12 +218,12 @@ fn meta(relay: Option<&McpRelay>, context: &ToolContext) -> Json {
     Json::of(&meta)
 }
 
-fn client_info() -> serde_json::Value {
+pub(super) fn client_info() -> serde_json::Value {
     json!({ "name": "llm-gateway", "version": env!("CARGO_PKG_VERSION") })
 }
 
 /// Sets a header; a value that is no plain text is written in base64, as the protocol says.
-fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
+pub(super) fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
     let is_plain = value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
         && value.trim() == value
         && !value.starts_with("=?base64?");

@@ -1,13 +1,13 @@
 //! Messages of the protocol: JSON-RPC, whose values stay as they were written.
 
-use gateway_core::Json;
+use gateway_core::{Json, McpReply};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// The version whose requests stand alone: no handshake, no session.
 pub(super) const STATELESS: &str = "2026-07-28";
 /// The version that a handshake asks for.
-pub(super) const LEGACY: &str = "2025-06-18";
+pub(super) const LEGACY: &str = "2025-11-25";
 
 /// A request, or without an id a notification.
 #[derive(Debug, Serialize)]
@@ -29,12 +29,49 @@ pub(super) struct ResponseMessage {
     pub(super) error: Option<Json>,
 }
 
-/// A notification, which has a method and no id.
+/// Reads a response; `None` if it is another message.
+pub(super) fn parse_response(bytes: &[u8]) -> Option<ResponseMessage> {
+    let message: ResponseMessage = serde_json::from_slice(bytes).ok()?;
+    (message.result.is_some() || message.error.is_some()).then_some(message)
+}
+
+/// A notification, which has a method and no id; with an id, it is a request.
 #[derive(Debug, Deserialize)]
 pub(super) struct NotificationMessage {
     pub(super) method: String,
     #[serde(default)]
     pub(super) id: Option<Json>,
+    #[serde(default)]
+    pub(super) params: Option<Json>,
+}
+
+/// A request of a server to its client.
+#[derive(Debug)]
+pub(super) struct ServerRequest {
+    pub(super) id: Json,
+    pub(super) method: String,
+    pub(super) params: Option<Json>,
+}
+
+/// The reply to a request of a server.
+#[derive(Debug, Serialize)]
+pub(super) struct ReplyMessage<'a> {
+    jsonrpc: &'static str,
+    id: &'a Json,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a Json>,
+}
+
+impl<'a> ReplyMessage<'a> {
+    pub(super) fn new(id: &'a Json, reply: &'a McpReply) -> Self {
+        let (result, error) = match reply {
+            McpReply::Result(result) => (Some(result), None),
+            McpReply::Error(error) => (None, Some(error)),
+        };
+        Self { jsonrpc: "2.0", id, result, error }
+    }
 }
 
 /// A failure of the protocol.

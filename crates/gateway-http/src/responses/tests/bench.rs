@@ -255,11 +255,8 @@ impl Bench {
         let service = HttpService {
             engine: Arc::new(engine),
             access: Access::Keys(HashMap::from([Self::client("ours"), Self::client("theirs")])),
-            idempotency: gateway_sessions::Idempotency::new(
-                Arc::clone(&stores.idempotency),
-                Duration::from_mins(10),
-                1 << 20,
-            ),
+            idempotency: Self::idempotency(&stores),
+            mcp_sessions: gateway_sessions::McpSessions::default(),
             circuits: Arc::new(|_| false),
             bodies: BodyLimits {
                 max_bytes: 1 << 20,
@@ -276,6 +273,11 @@ impl Bench {
             about: ServiceInfo { version: String::new(), docs: None },
         };
         Self { service: Arc::new(service), chat, native, _stores: stores }
+    }
+
+    fn idempotency(stores: &gateway_store::Stores) -> gateway_sessions::Idempotency {
+        let store = Arc::clone(&stores.idempotency);
+        gateway_sessions::Idempotency::new(store, Duration::from_mins(10), 1 << 20)
     }
 
     /// A client and its key, of one name.

@@ -1,6 +1,6 @@
 //! Messages of JSON-RPC, as clients write and read them.
 
-use gateway_core::{Json, Result};
+use gateway_core::{Json, McpReply, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -64,6 +64,10 @@ pub(super) struct Message<'a> {
     pub(super) method: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) params: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
     jsonrpc: Cow<'a, str>,
 }
 
@@ -81,6 +85,15 @@ impl<'a> Message<'a> {
             ));
         }
         Ok(message)
+    }
+
+    /// Returns the reply to a request of a server, if it is one.
+    pub(super) fn reply(&self) -> Option<McpReply> {
+        if self.method.is_some() {
+            return None;
+        }
+        let error = self.error.map(|error| McpReply::Error(error.into()));
+        error.or_else(|| self.result.map(|result| McpReply::Result(result.into())))
     }
 }
 

@@ -3,15 +3,17 @@
 
 use super::{
     message::{INTERNAL_ERROR, INVALID_PARAMS, McpFailure, McpResult},
-    tool_call,
+    session::ClientSession,
+    stream, tool_call,
 };
 use gateway_core::{
-    Json, JsonObject, McpList, McpListEntry, McpRelay, McpReply, McpRequest, McpServers,
-    NotificationSink, ToolCall, ToolContext, ToolError, Tools,
+    Json, JsonObject, McpList, McpListEntry, McpRelay, McpReply, McpRequest, McpServers, ToolCall,
+    ToolContext, ToolError, Tools,
 };
 use gateway_limits::Client;
 use serde_json::{json, value::RawValue};
 use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::mpsc::Sender;
 
 /// The members of a request that are its server's alone.
 const RELAYED: [&str; 3] = ["_meta", "inputResponses", "requestState"];
@@ -54,13 +56,27 @@ pub(super) fn members(params: Option<&RawValue>) -> JsonObject {
     members.and_then(Result::ok).unwrap_or_default()
 }
 
-/// Takes what is the server's alone out of `params`.
+/// Takes what is the server's alone out of `params`. The server's messages become `events`; its
+/// requests too, if the client has a session.
 pub(super) fn relay(
     params: &mut JsonObject,
-    notifications: Option<NotificationSink>,
+    session: Option<&ClientSession>,
+    events: Sender<Json>,
 ) -> Arc<McpRelay> {
     let members = RELAYED.iter().filter_map(|name| params.remove_entry(*name));
-    Arc::new(McpRelay { members: members.collect(), notifications })
+    let members: JsonObject = members.collect();
+    Arc::new(McpRelay {
+        client: session.map(|session| session.requests(events.clone())),
+        notifications: Some(stream::notifications(events)),
+        log_level: session.and_then(ClientSession::log_level).or_else(|| log_level(&members)),
+        members,
+    })
+}
+
+/// The log level in the `_meta` of a request that stands alone.
+fn log_level(members: &JsonObject) -> Option<String> {
+    let meta: JsonObject = members.get("_meta")?.read().ok()?;
+    meta.get("io.modelcontextprotocol/logLevel")?.read().ok()
 }
 
 /// Finds the server of a request for a prompt, a resource or a completion; `None` if the method is

@@ -1,5 +1,5 @@
-//! The reply to a request that a server answers: JSON, or a stream of events if the server notifies
-//! something before its result.
+//! The reply to a request that a server answers: JSON, or a stream of events if the server sends
+//! notifications or requests before its result.
 
 use crate::reply;
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use futures_util::{
 use gateway_core::{Json, NotificationSink};
 use http::{Response, StatusCode};
 use std::sync::Arc;
-use tokio::sync::mpsc::{self, Receiver};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 
 /// The most notifications that wait for a client; further ones are dropped.
 const MAX_WAITING: usize = 256;
@@ -18,14 +18,17 @@ const MAX_WAITING: usize = 256;
 /// A written reply: its status, and its body.
 pub(super) type WrittenReply = (StatusCode, Vec<u8>);
 
-/// Returns a sink of notifications, and what receives them.
-pub(super) fn notifications() -> (NotificationSink, Receiver<Json>) {
-    let (sender, receiver) = mpsc::channel(MAX_WAITING);
-    let sink: NotificationSink = Arc::new(move |notification| {
+/// Returns both ends of the messages that a client gets before its response.
+pub(super) fn events() -> (Sender<Json>, Receiver<Json>) {
+    mpsc::channel(MAX_WAITING)
+}
+
+/// Returns the sink of notifications among `events`.
+pub(super) fn notifications(events: Sender<Json>) -> NotificationSink {
+    Arc::new(move |notification| {
         // Progress is worth nothing to a client that does not read it.
-        let _ = sender.try_send(notification);
-    });
-    (sink, receiver)
+        let _ = events.try_send(notification);
+    })
 }
 
 /// Waits for `work`; passes on what is notified meanwhile.

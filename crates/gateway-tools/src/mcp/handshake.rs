@@ -1,0 +1,118 @@
+//! Requests to a server that knows its clients from a handshake: each has a session of its own, in
+//! which the server may ask the client of the request.
+
+use super::{
+    connection::{
+        Connection, McpQuestion, OWN, answer, callers_meta, client_info, insert, read_error,
+        request,
+    },
+    endpoint::ExchangeRules,
+    message::{LEGACY, RequestMessage},
+    result,
+};
+use gateway_core::{Json, JsonObject, McpRelay, McpReply, ToolContext, ToolError};
+use http::{HeaderMap, HeaderName};
+use serde_json::json;
+use std::time::Duration;
+use tokio::time;
+
+/// The header with the name of a session.
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+/// The timeout of the end of a session.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// The rules of a part of the handshake.
+const HANDSHAKE: ExchangeRules<'static> =
+    ExchangeRules { max_bytes: 256 << 10, relay: None, has_handshake: true };
+
+/// A session with a server.
+#[derive(Debug)]
+struct ServerSession {
+    /// The headers of its requests.
+    headers: HeaderMap,
+    /// The capabilities of the server.
+    capabilities: JsonObject,
+}
+
+impl Connection {
+    /// Asks in a session of its own.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be reached, or refuses the session.
+    pub(super) async fn ask_with_handshake(
+        &self,
+        question: &McpQuestion<'_>,
+        context: &ToolContext,
+    ) -> Result<McpReply, ToolError> {
+        let relay = question.relay.as_deref();
+        let session = self.open_session(relay, context).await?;
+        let replied = self.ask_in_session(question, &session).await;
+        self.close_session(session).await;
+        replied
+    }
+
+    async fn open_session(
+        &self,
+        relay: Option<&McpRelay>,
+        context: &ToolContext,
+    ) -> Result<ServerSession, ToolError> {
+        let mut headers = self.headers(context);
+        let client = relay.and_then(|relay| relay.client.as_ref());
+        let declared = client.map(|client| client.capabilities()).unwrap_or_default();
+        let params = Json::of(&json!({
+            "protocolVersion": LEGACY, "capabilities": declared, "clientInfo": client_info(),
+        }));
+        let welcome = request(0, "initialize", Some(&params));
+        let begun = self.post(&headers, &welcome, HANDSHAKE).await?;
+        let session = begun.headers.get(&SESSION).cloned();
+        let welcome: JsonObject = match answer(begun)? {
+            McpReply::Result(result) => result.read().unwrap_or_default(),
+            McpReply::Error(error) => return Err(result::refused(&read_error(&error))),
+        };
+        let version = welcome.get("protocolVersion").and_then(|it| it.read::<String>().ok());
+        insert(&mut headers, "mcp-protocol-version", version.as_deref().unwrap_or(LEGACY));
+        if let Some(session) = session {
+            headers.insert(SESSION, session);
+        }
+        let ready = RequestMessage { id: None, ..request(0, "notifications/initialized", None) };
+        self.post(&headers, &ready, HANDSHAKE).await?;
+        let capabilities = welcome.get("capabilities").and_then(|it| it.read().ok());
+        Ok(ServerSession { headers, capabilities: capabilities.unwrap_or_default() })
+    }
+
+    async fn ask_in_session(
+        &self,
+        question: &McpQuestion<'_>,
+        session: &ServerSession,
+    ) -> Result<McpReply, ToolError> {
+        let relay = question.relay.as_deref();
+        let level = relay.and_then(|relay| relay.log_level.as_ref());
+        if let Some(level) = level.filter(|_| session.capabilities.contains_key("logging")) {
+            let params = Json::of(&json!({ "level": level }));
+            let set = request(self.next_id(), "logging/setLevel", Some(&params));
+            self.post(&session.headers, &set, HANDSHAKE).await?;
+        }
+        let mut params = question.params.clone();
+        params.extend(legacy_meta(relay).map(|meta| ("_meta".to_owned(), meta)));
+        let params = (!params.is_empty()).then(|| Json::of(&params));
+        let message = request(self.next_id(), question.method, params.as_ref());
+        let max_bytes = self.settings.max_bytes;
+        let rules = ExchangeRules { max_bytes, relay, has_handshake: true };
+        answer(self.post(&session.headers, &message, rules).await?)
+    }
+
+    async fn close_session(&self, session: ServerSession) {
+        if session.headers.contains_key(SESSION) {
+            let ending = self.client.inner().delete(&self.settings.url);
+            // A session that is not ended ends by itself.
+            let _ = time::timeout(GOODBYE, ending.headers(session.headers).send()).await;
+        }
+    }
+}
+
+/// The `_meta` of a relayed request for a server that knows its client from a handshake.
+fn legacy_meta(relay: Option<&McpRelay>) -> Option<Json> {
+    let mut meta = callers_meta(relay);
+    meta.retain(|name, _| !name.starts_with(OWN));
+    (!meta.is_empty()).then(|| Json::of(&meta))
+}
