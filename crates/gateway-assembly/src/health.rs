@@ -123,7 +123,7 @@ struct TasksProbe;
 
 #[async_trait]
 impl Probe for TasksProbe {
-    async fn look(&self) -> CheckResult {
+    async fn check(&self) -> CheckResult {
         let tasks = gateway_tasks::tasks();
         let well = !tasks.iter().any(|task| task.is_failing);
         let state = |task: &TaskStatus| {
@@ -140,7 +140,7 @@ struct StoreProbe(HealthMonitor);
 
 #[async_trait]
 impl Probe for StoreProbe {
-    async fn look(&self) -> CheckResult {
+    async fn check(&self) -> CheckResult {
         let health = self.0.health().await;
         let mut details: Map<String, Value> = health
             .details
@@ -159,7 +159,7 @@ struct UnusedProbe;
 
 #[async_trait]
 impl Probe for UnusedProbe {
-    async fn look(&self) -> CheckResult {
+    async fn check(&self) -> CheckResult {
         CheckResult::of_unused()
     }
 }
@@ -185,7 +185,7 @@ impl ServiceProbe {
 
 #[async_trait]
 impl Probe for ServiceProbe {
-    async fn look(&self) -> CheckResult {
+    async fn check(&self) -> CheckResult {
         let (well, name, value) = match self.client.status(&self.address.url).await {
             Ok(status) => {
                 self.was_reached.store(true, Relaxed);
@@ -208,7 +208,7 @@ struct ProvidersProbe {
 
 #[async_trait]
 impl Probe for ProvidersProbe {
-    async fn look(&self) -> CheckResult {
+    async fn check(&self) -> CheckResult {
         let open = self.breakers.to_json();
         let paused = |name: &String| {
             let begin = format!("{name}/");

@@ -23,9 +23,9 @@ pub fn check_health(config: &Config) -> io::Result<()> {
     let server = &config.server;
     let has_tls = config.tls.certificate().is_some();
     match server.health_port {
-        Some(port) if has_tls => ask(reachable(server.host, port)),
+        Some(port) if has_tls => request_health(reachable(server.host, port)),
         None if has_tls => greet(reachable(server.host, server.port)),
-        Some(_) | None => ask(reachable(server.host, server.port)),
+        Some(_) | None => request_health(reachable(server.host, server.port)),
     }
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn reachable(host: IpAddr, port: u16) -> SocketAddr {
     SocketAddr::new(host, port)
 }
 
-fn ask(address: SocketAddr) -> io::Result<()> {
+fn request_health(address: SocketAddr) -> io::Result<()> {
     let mut socket = TcpStream::connect_timeout(&address, LIMIT)?;
     socket.set_read_timeout(Some(LIMIT))?;
     socket.set_write_timeout(Some(LIMIT))?;
@@ -83,7 +83,7 @@ mod tests {
             let _ = socket.read(&mut request).unwrap();
             socket.write_all(answer.as_bytes()).unwrap();
         });
-        assert_eq!(ask(address).is_ok(), well, "{answer}");
+        assert_eq!(request_health(address).is_ok(), well, "{answer}");
         server.join().unwrap();
     }
 
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn unreachable_gateway_is_unhealthy() {
         let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
-        assert!(ask(free).is_err());
+        assert!(request_health(free).is_err());
     }
 
     #[test]

@@ -71,7 +71,7 @@ choice! {
         Info = "info";
         /// Debugging information as well.
         Debug = "debug";
-        /// Every detail of every step.
+        /// The most detailed level: every step.
         Trace = "trace";
     }
 }

@@ -133,7 +133,7 @@ impl ToolLoop {
     ///
     /// After so many [`ToolLoopLimits`] the model is asked once more, without tools. Dropping the
     /// future cancels the model's work and the tools'.
-    pub async fn ask(&self, request: ChatRequest) -> Result<ChatResponse> {
+    pub async fn run(&self, request: ChatRequest) -> Result<ChatResponse> {
         ProviderLayer::generate(self, ProviderRequest::new(request)).await?.collect().await
     }
 

@@ -104,7 +104,7 @@ fn compacted(chunks: ChunkStream, summary: PendingSummary) -> ChunkStream {
     Box::pin(stream::unfold(Some((chunks, summary)), |state| async move {
         let (mut chunks, mut summary) = state?;
         match chunks.next().await? {
-            Ok(chunk) => match summary.take(chunk) {
+            Ok(chunk) => match summary.collect_text(chunk) {
                 Ok(chunk) => Some((Ok(chunk), Some((chunks, summary)))),
                 Err(error) => Some((Err(error), None)),
             },
@@ -114,7 +114,7 @@ fn compacted(chunks: ChunkStream, summary: PendingSummary) -> ChunkStream {
 }
 
 impl PendingSummary {
-    fn take(&mut self, chunk: Chunk) -> Result<Chunk> {
+    fn collect_text(&mut self, chunk: Chunk) -> Result<Chunk> {
         let mut events = Vec::with_capacity(chunk.events.len());
         for event in chunk.events {
             match event {
@@ -190,11 +190,13 @@ mod tests {
     fn summary_is_sent_as_single_item() {
         let tenant = Tenant::new("acme").unwrap();
         let mut summary = PendingSummary { tenant, id: "cmp_1".into(), text: String::new() };
-        let begun = summary.take(Chunk::from_events(vec![StreamEvent::Text("a".into())])).unwrap();
+        let begun =
+            summary.collect_text(Chunk::from_events(vec![StreamEvent::Text("a".into())])).unwrap();
         assert!(begun.events.is_empty() && !begun.output);
         let end = StreamEvent::Finished(FinishReason::Length.into());
-        let ended =
-            summary.take(Chunk::from_events(vec![StreamEvent::Text("b".into()), end])).unwrap();
+        let ended = summary
+            .collect_text(Chunk::from_events(vec![StreamEvent::Text("b".into()), end]))
+            .unwrap();
         let StreamEvent::Opaque(item) = &ended.events[0] else { panic!("{ended:?}") };
         assert!(item.json.get().contains(":ab\""), "{}", item.json.get());
         let empty = PendingSummary { text: " ".into(), ..summary };

@@ -86,7 +86,7 @@ impl Engine {
         priority: Option<gateway_limits::Priority>,
     ) -> Result<Option<AdmissionPermit>> {
         let tenant = (!client.is_anonymous).then_some(&client.tenant);
-        self.limits.admission.enter(tenant, priority.unwrap_or(client.priority)).await
+        self.limits.admission.admit(tenant, priority.unwrap_or(client.priority)).await
     }
 }
 

@@ -192,7 +192,7 @@ impl LimitAccounts {
             return taking;
         }
         let (this, other, charges) = (self.clone(), Arc::clone(account), *charges);
-        let mut asking = Box::pin(async move { this.ask(&other, &charges).await });
+        let mut asking = Box::pin(async move { this.reserve_queued(&other, &charges).await });
         // A store in this process has answered by now.
         if let Some(taking) = (&mut asking).now_or_never() {
             return taking.take();
@@ -216,14 +216,22 @@ impl LimitAccounts {
         }
     }
 
-    async fn ask(&self, account: &Arc<LimitAccount>, charges: &Charges) -> PendingReservation {
+    async fn reserve_queued(
+        &self,
+        account: &Arc<LimitAccount>,
+        charges: &Charges,
+    ) -> PendingReservation {
         let turn = account.turn.lock().await;
-        let taking = self.ask_in_turn(account, charges).await;
+        let taking = self.reserve_in_turn(account, charges).await;
         drop(turn);
         PendingReservation { account: Arc::clone(account), charges: *charges, taking: Some(taking) }
     }
 
-    async fn ask_in_turn(&self, account: &Arc<LimitAccount>, charges: &Charges) -> ReserveResult {
+    async fn reserve_in_turn(
+        &self,
+        account: &Arc<LimitAccount>,
+        charges: &Charges,
+    ) -> ReserveResult {
         let mut attempts = 0;
         loop {
             // Another request may have brought enough for this one.

@@ -123,20 +123,20 @@ impl Admission {
     ///
     /// [`ErrorKind::Overloaded`] if no slot gets free in time; [`ErrorKind::RateLimited`] if the
     /// tenant is at its limit.
-    pub async fn enter(
+    pub async fn admit(
         &self,
         tenant: Option<&Arc<str>>,
         priority: Priority,
     ) -> Result<Option<AdmissionPermit>> {
         let Some(inner) = &self.inner else { return Ok(None) };
-        let permit = self.admit(inner, tenant, priority).await;
+        let permit = self.admit_or_queue(inner, tenant, priority).await;
         if permit.is_err() {
             inner.shed.fetch_add(1, Ordering::Relaxed);
         }
         permit.map(Some)
     }
 
-    async fn admit(
+    async fn admit_or_queue(
         &self,
         inner: &Arc<Inner>,
         tenant: Option<&Arc<str>>,

@@ -81,7 +81,7 @@ impl Charges {
         !self.slots.is_empty() || !self.budgets.is_empty() || self.rates.iter().any(is_tokens)
     }
 
-    /// Whether money is set aside.
+    /// Returns whether a budget is charged.
     pub(crate) fn takes_money(&self) -> bool {
         self.budgets.iter().any(|charge| charge.amount.0 > 0)
     }

@@ -80,7 +80,7 @@ impl Limiter {
             let account = &party.account;
             let turn = account.turn.lock().await;
             let is_known =
-                inner.accounts.exchange(account, RenewalReason::Look(&charges)).await.is_ok();
+                inner.accounts.exchange(account, RenewalReason::Preview(&charges)).await.is_ok();
             drop(turn);
             let left = account.state().left(&charges, Instant::now());
             let statuses = probes(&charges).zip(&left).map(|(asked, left)| LimitStatus {

@@ -10,7 +10,7 @@ use gateway_providers::{Settings, build};
 async fn main() -> gateway_core::Result<()> {
     let provider = build("fake", Settings::new())?;
     let request = ChatRequest::user("echo", "What is a gateway?");
-    let answer = ToolLoop::new(provider).ask(request).await?;
+    let answer = ToolLoop::new(provider).run(request).await?;
     println!("{} ({} tokens)", answer.text(), answer.usage.unwrap_or_default().total());
     Ok(())
 }

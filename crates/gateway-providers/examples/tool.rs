@@ -27,7 +27,7 @@ async fn main() -> Result<()> {
     let clock = Clock(ToolSpec::function("clock", "Tells the time.", parameters));
     let provider = build("fake", Settings::new())?;
     let conversation = ToolLoop::new(provider).with_tool(Arc::new(clock));
-    let answer = conversation.ask(ChatRequest::user("tool-clock", "What time is it?")).await?;
+    let answer = conversation.run(ChatRequest::user("tool-clock", "What time is it?")).await?;
     println!("{}", answer.text());
     Ok(())
 }

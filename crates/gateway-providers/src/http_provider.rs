@@ -135,7 +135,7 @@ impl HttpProvider {
         let filter = SealFilter::to_owner(owner);
         let prepared = process_body(bytes, || self.encoder().prepare(call, filter))?;
         let carries_seals = prepared.carries_seals;
-        let mut answer = self.ask(prepared, owner).await;
+        let mut answer = self.call_upstream(prepared, owner).await;
         if carries_seals && answer.as_ref().err().is_some_and(seals::is_refusal) {
             answer = Box::pin(self.ask_without_seals(call, owner)).await;
         }
@@ -164,12 +164,16 @@ impl HttpProvider {
     ) -> Result<ProviderResponse> {
         let mut prepared = self.encoder().prepare(call, SealFilter::withholding())?;
         prepared.dropped.insert("reasoning_seals");
-        let mut answer = self.ask(prepared, owner).await?;
+        let mut answer = self.call_upstream(prepared, owner).await?;
         answer.meta.attempts += 1;
         Ok(answer)
     }
 
-    async fn ask(&self, prepared: PreparedCall<'_>, owner: SealOwner) -> Result<ProviderResponse> {
+    async fn call_upstream(
+        &self,
+        prepared: PreparedCall<'_>,
+        owner: SealOwner,
+    ) -> Result<ProviderResponse> {
         let PreparedCall { api, call, mut outbound, dropped, carries_seals: _ } = prepared;
         charge_request(&mut outbound.body, &call, &self.client);
         let same_dialect = call.original(api.upstream.dialect()).is_some();

@@ -211,7 +211,7 @@ mod tests {
     #[track_caller]
     fn check(body: &str, expected: &str) {
         let told = match read(body.as_bytes(), &JsonLimits::default()) {
-            Ok(envelope) => tell(body, &envelope),
+            Ok(envelope) => summary(body, &envelope),
             Err(error) => {
                 format!("{} {}: {}", error.code(), error.param().unwrap_or("-"), error.message())
             }
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(told, expected);
     }
 
-    fn tell(body: &str, envelope: &Envelope) -> String {
+    fn summary(body: &str, envelope: &Envelope) -> String {
         let mut told = format!("{}={}", envelope.model, &body[envelope.model_span.clone()]);
         for (flag, name) in [(envelope.stream, " stream"), (envelope.stream_usage, " usage")] {
             told += if flag { name } else { "" };

@@ -25,7 +25,7 @@ pub(crate) enum ValueShape {
 /// The members of an object, by name.
 pub(crate) type ShapeMembers = &'static [(&'static str, ValueShape)];
 
-/// The longest name that is reported.
+/// The maximum length of a reported name, in bytes.
 const MAX_NAME: usize = 64;
 
 /// Returns the members of the request `body` that are not read, by their paths without indices.

@@ -149,7 +149,7 @@ mod tests {
     use bytes::Bytes;
     use proptest::{prelude::*, sample::select};
 
-    fn tell(block: &[u8]) -> Vec<String> {
+    fn summaries(block: &[u8]) -> Vec<String> {
         events(block).map(|event| format!("{}:{}", event.name, event.data)).collect()
     }
 
@@ -160,13 +160,13 @@ mod tests {
         for size in sizes.iter().cycle() {
             let (chunk, after) = rest.split_at(rest.len().min(*size));
             let block = splitter.push(Bytes::copy_from_slice(chunk)).unwrap();
-            told.extend(block.iter().flat_map(|block| tell(block)));
+            told.extend(block.iter().flat_map(|block| summaries(block)));
             rest = after;
             if rest.is_empty() {
                 break;
             }
         }
-        told.extend(splitter.finish().iter().flat_map(|block| tell(block)));
+        told.extend(splitter.finish().iter().flat_map(|block| summaries(block)));
         told
     }
 
@@ -294,7 +294,7 @@ mod tests {
         ) {
             let stream = pieces.concat();
             let whole = stream.strip_prefix('\u{feff}').unwrap_or(&stream);
-            prop_assert_eq!(in_chunks(stream.as_bytes(), &sizes), tell(whole.as_bytes()));
+            prop_assert_eq!(in_chunks(stream.as_bytes(), &sizes), summaries(whole.as_bytes()));
         }
 
         #[test]
@@ -302,7 +302,7 @@ mod tests {
             let mut out = Vec::new();
             write(&mut out, Some(&name).filter(|name| !name.is_empty()).map(|name| &**name), &data);
             let joined = data.replace("\r\n", "\n").replace('\r', "\n");
-            prop_assert_eq!(tell(&out), vec![format!("{name}:{joined}")]);
+            prop_assert_eq!(summaries(&out), vec![format!("{name}:{joined}")]);
             prop_assert!(!out.contains(&b'\r'));
             prop_assert_eq!(is_plain(&out), !joined.contains('\n'));
         }

@@ -38,7 +38,7 @@ pub const TASKS: &str = "tasks";
 #[async_trait]
 pub trait Probe: Send + Sync {
     /// Checks the dependency. The caller sets a deadline.
-    async fn look(&self) -> CheckResult;
+    async fn check(&self) -> CheckResult;
 }
 
 /// The result of a health check.
@@ -128,7 +128,7 @@ impl Health {
         {
             return Arc::clone(report);
         }
-        let looks = join_all(self.dependencies.iter().map(Dependency::look)).await;
+        let looks = join_all(self.dependencies.iter().map(Dependency::check)).await;
         let report = Arc::new(HealthReport { looks });
         *seen = Some((Instant::now(), Arc::clone(&report)));
         report
@@ -179,9 +179,9 @@ impl Default for Health {
 }
 
 impl Dependency {
-    async fn look(&self) -> CheckState {
+    async fn check(&self) -> CheckState {
         let began = Instant::now();
-        let finding = timeout(LIMIT, self.probe.look()).await.unwrap_or_else(|_| {
+        let finding = timeout(LIMIT, self.probe.check()).await.unwrap_or_else(|_| {
             let late = ("error".to_owned(), Value::from("timeout"));
             CheckResult { details: Map::from_iter([late]), ..CheckResult::default() }
         });

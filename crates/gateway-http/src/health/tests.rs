@@ -9,7 +9,7 @@ struct Fixed {
 
 #[async_trait]
 impl Probe for Fixed {
-    async fn look(&self) -> CheckResult {
+    async fn check(&self) -> CheckResult {
         self.asked.fetch_add(1, Relaxed);
         match self.well {
             Some(well) => CheckResult { well, ..CheckResult::default() },
@@ -66,7 +66,7 @@ async fn unused_dependency_is_null_and_degrades_nothing() {
     struct Unused;
     #[async_trait]
     impl Probe for Unused {
-        async fn look(&self) -> CheckResult {
+        async fn check(&self) -> CheckResult {
             CheckResult::of_unused()
         }
     }

@@ -219,7 +219,7 @@ impl BudgetTerm {
     }
 
     /// Returns a report without a demand, to learn the remaining budget.
-    pub(super) fn look(&mut self, charge: &BudgetCharge) -> BudgetLease {
+    pub(super) fn preview(&mut self, charge: &BudgetCharge) -> BudgetLease {
         self.limit = charge.limit.0;
         self.report(0, 0)
     }

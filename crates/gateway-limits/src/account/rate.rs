@@ -144,7 +144,7 @@ impl RateState {
     }
 
     /// Returns a report without a demand, to learn the remaining units.
-    pub(super) fn look(&mut self, charge: &RateCharge) -> RateLease {
+    pub(super) fn preview(&mut self, charge: &RateCharge) -> RateLease {
         self.rate = Some(charge.rate);
         let name = Arc::clone(&self.name);
         RateLease { name, rate: charge.rate, settle: 0, need: 0, extra: 0 }

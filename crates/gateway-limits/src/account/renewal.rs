@@ -22,7 +22,7 @@ pub(crate) enum RenewalReason<'a> {
     /// The end of the process: everything that is not in use is given back.
     Close,
     /// A read of the remaining units: nothing is taken or returned.
-    Look(&'a Charges),
+    Preview(&'a Charges),
 }
 
 /// A call, and the places of the account that its leases are of.
@@ -56,25 +56,25 @@ impl AccountState {
         now: Instant,
     ) -> Option<LeaseExchange> {
         let is_due = self.reported.is_none_or(|at| now.duration_since(at) >= HEARTBEAT);
-        let (looks, charges) = match renewal {
+        let (is_preview, charges) = match renewal {
             RenewalReason::Need(charges) => (false, Some(charges)),
-            RenewalReason::Look(charges) => (true, Some(charges)),
+            RenewalReason::Preview(charges) => (true, Some(charges)),
             RenewalReason::Tick | RenewalReason::Close => (false, None),
         };
         let request =
             LeaseRequest { holder: Arc::clone(holder), lease: LEASE, ..Default::default() };
         let (rates, slots, budgets) = (Vec::new(), Vec::new(), Vec::new());
         let mut sent = LeaseExchange { request, rates, slots, budgets };
-        self.renew_rates(charges, looks, matches!(renewal, RenewalReason::Close), &mut sent);
-        let renew = is_due || looks;
+        self.renew_rates(charges, is_preview, matches!(renewal, RenewalReason::Close), &mut sent);
+        let renew = is_due || is_preview;
         for (at, slot) in self.slots.iter_mut().enumerate() {
             let charge = charges.and_then(|it| it.slots.iter().find(|charge| charge.at == at));
             if charge.is_none() && charges.is_some() {
                 continue;
             }
-            if let Some(charge) = charge.filter(|_| looks) {
+            if let Some(charge) = charge.filter(|_| is_preview) {
                 sent.slots.push(at);
-                sent.request.slots.push(slot.look(charge));
+                sent.request.slots.push(slot.preview(charge));
             } else if let Some(lease) = slot.lease(charge, renew) {
                 sent.slots.push(at);
                 sent.request.slots.push(lease);
@@ -86,11 +86,11 @@ impl AccountState {
             for term in &mut budget.terms {
                 let charge = charge.filter(|_| name.as_ref() == Some(&term.name));
                 let lease = match (charge, renewal) {
-                    (Some(charge), RenewalReason::Look(_)) => Some(term.look(charge)),
+                    (Some(charge), RenewalReason::Preview(_)) => Some(term.preview(charge)),
                     (Some(charge), _) => term.lease(Some(charge.amount.0), renew),
                     (None, RenewalReason::Close) => term.close(),
                     (None, RenewalReason::Tick) => term.tick(renew),
-                    (None, RenewalReason::Need(_) | RenewalReason::Look(_)) => None,
+                    (None, RenewalReason::Need(_) | RenewalReason::Preview(_)) => None,
                 };
                 if let Some(lease) = lease {
                     sent.budgets.push((at, Arc::clone(&term.name)));
@@ -110,14 +110,14 @@ impl AccountState {
     fn renew_rates(
         &mut self,
         charges: Option<&Charges>,
-        looks: bool,
+        is_preview: bool,
         closes: bool,
         sent: &mut LeaseExchange,
     ) {
         for (at, rate) in self.rates.iter_mut().enumerate() {
             let charge = charges.and_then(|it| it.rates.iter().find(|charge| charge.at == at));
             let lease = match charge {
-                Some(charge) if looks => Some(rate.look(charge)),
+                Some(charge) if is_preview => Some(rate.preview(charge)),
                 Some(charge) => rate.lease(Some(charge)),
                 None if charges.is_some() => None,
                 None if closes => rate.close(),

@@ -98,7 +98,7 @@ impl SlotState {
     }
 
     /// Returns a report without a demand, to learn the free slots.
-    pub(super) fn look(&mut self, charge: &SlotCharge) -> SlotLease {
+    pub(super) fn preview(&mut self, charge: &SlotCharge) -> SlotLease {
         (self.limit, self.held) = (charge.limit, self.held.max(self.in_use));
         let (name, limit, held) = (Arc::clone(&self.name), charge.limit, self.held);
         SlotLease { name, limit, held, need: 0, extra: 0 }

@@ -10,7 +10,7 @@ fn admission(max_concurrent: usize, queue: usize) -> Admission {
 }
 
 async fn enter(admission: &Admission) -> Result<AdmissionPermit> {
-    Ok(admission.enter(None, Priority::Interactive).await?.unwrap())
+    Ok(admission.admit(None, Priority::Interactive).await?.unwrap())
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,7 +90,7 @@ async fn short_queue_is_fifo_and_long_queue_is_lifo() {
 async fn batch_requests_leave_fifth_of_slots_free() {
     let admission = admission(5, 0);
     let mut held = Vec::new();
-    while let Ok(permit) = admission.enter(None, Priority::Batch).await {
+    while let Ok(permit) = admission.admit(None, Priority::Batch).await {
         held.push(permit);
     }
     assert_eq!(held.len(), 4);
@@ -102,7 +102,7 @@ async fn tenant_share_is_bounded() {
     let admission = admission(9, 4);
     let enter = async |tenant: &str| {
         let tenant: Arc<str> = tenant.into();
-        admission.enter(Some(&tenant), Priority::Interactive).await
+        admission.admit(Some(&tenant), Priority::Interactive).await
     };
     let held = (enter("a").await.unwrap(), enter("a").await.unwrap());
     assert_eq!(enter("a").await.unwrap_err().code(), "tenant_overloaded");
@@ -115,7 +115,7 @@ async fn tenant_share_is_bounded() {
 #[tokio::test]
 async fn memory_decides_too() {
     let admission = admission(9, 4);
-    let enters = async |priority| admission.enter(None, priority).await.is_ok();
+    let enters = async |priority| admission.admit(None, priority).await.is_ok();
     admission.pressure.set_limits(100 << 20, 0.8);
     for (megabytes, interactive, batch) in
         [(50, true, true), (80, true, false), (100, false, false), (79, true, true)]

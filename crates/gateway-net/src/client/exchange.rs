@@ -18,8 +18,8 @@ use gateway_core::MemoryBudget;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use std::{fmt, future::poll_fn, sync::Arc, time::Duration};
 
-/// The longest response that [`HttpClient::exchange`] reads.
-const MAX_EXCHANGE: usize = 64 << 10;
+/// The maximum size of a response that [`HttpClient::exchange`] reads.
+const MAX_EXCHANGE_BYTES: usize = 64 << 10;
 
 /// A client with connections of its own. Clones share them.
 #[derive(Clone)]
@@ -220,7 +220,7 @@ impl HttpClient {
         let template = self.prepare(head.method, head.uri, head.headers)?;
         let UpstreamResponse { head, body } =
             self.send(&template, std::iter::empty(), &[body]).await?;
-        let mut response = Response::new(body.collect(MAX_EXCHANGE).await?);
+        let mut response = Response::new(body.collect(MAX_EXCHANGE_BYTES).await?);
         *response.status_mut() = head.status;
         *response.headers_mut() = head.to_map();
         Ok(response)

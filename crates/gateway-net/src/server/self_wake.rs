@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn wake_for_the_last_part_of_a_body_is_taken_back() {
+    fn wake_for_last_part_of_body_causes_no_poll() {
         let read = |is_last| {
             move |waker: &Waker, polls| {
                 read_part(|| {

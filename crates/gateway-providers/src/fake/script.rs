@@ -214,12 +214,12 @@ mod tests {
         let request = ChatRequest::user(model, said);
         let told = match script(model, &request) {
             Err(error) => format!("refuses: {}", error.code()),
-            Ok(steps) => steps.iter().skip(1).map(tell).collect::<Vec<_>>().join("; "),
+            Ok(steps) => steps.iter().skip(1).map(describe).collect::<Vec<_>>().join("; "),
         };
         assert_eq!(told, expected);
     }
 
-    fn tell(step: &ScriptStep) -> String {
+    fn describe(step: &ScriptStep) -> String {
         match step {
             ScriptStep::Say(events) => events.iter().map(tell_event).collect::<Vec<_>>().join(", "),
             ScriptStep::Wait(delay) => format!("waits {delay:?}"),

@@ -174,14 +174,14 @@ impl AttemptKey {
         // What is forgotten must not be announced once more.
         let beating = beating.filter(|_| matches!(last, AttemptEnd::Keep(_)));
         attempts.spawn(async move {
-            let mut ended = self.tell(&last).await;
+            let mut ended = self.store_end(&last).await;
             tell.send(()).ok();
             for pause in PAUSES {
                 if !ended.as_ref().is_err_and(StoreError::is_outage) {
                     break;
                 }
                 time::sleep(pause).await;
-                ended = self.tell(&last).await;
+                ended = self.store_end(&last).await;
             }
             if let Err(error) = ended {
                 tracing::warn!(%error, "failed to store the result of an idempotent request");
@@ -191,7 +191,7 @@ impl AttemptKey {
         async move { drop(told.await) }
     }
 
-    async fn tell(&self, last: &AttemptEnd) -> Result<(), StoreError> {
+    async fn store_end(&self, last: &AttemptEnd) -> Result<(), StoreError> {
         let Self { desk, key, token } = self;
         match last {
             AttemptEnd::Keep(replay) => {

@@ -73,7 +73,7 @@ impl RunningResponses {
         true
     }
 
-    fn enter(&self, key: Key) -> Result<RunningSlot> {
+    fn reserve_slot(&self, key: Key) -> Result<RunningSlot> {
         let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             GatewayError::new(ErrorKind::Overloaded, "too many background responses are running")
                 .with_retry_after(Some(Duration::from_secs(5)))
@@ -128,7 +128,7 @@ impl QueuedResponse {
     pub async fn new(keep: ResponseRecorder, to: gateway_wire::ResponseContext) -> Result<Self> {
         let id = to.ids.clone().next("resp_");
         let key = keep.key(&id);
-        let place = keep.responses().running.enter(key.clone())?;
+        let place = keep.responses().running.reserve_slot(key.clone())?;
         let queued = response_object(&id, to.clone(), ResponseStage::Queued);
         let object = serde_json::from_slice(&queued).map_err(|error| {
             GatewayError::new(ErrorKind::Internal, "a response that cannot be read")
@@ -230,24 +230,24 @@ impl BackgroundJob {
                     Err(error) => failed = Some(error),
                 }
             }
-            self.tell(&out).await?;
+            self.store_block(&out).await?;
             if let Some(error) = failed {
                 return self.fail(&error).await;
             }
         }
         let mut out = Vec::new();
         self.writer.end(&mut out);
-        self.tell(&out).await
+        self.store_block(&out).await
     }
 
     async fn fail(&mut self, error: &GatewayError) -> Result<(), EndedElsewhere> {
         let mut out = Vec::new();
         self.writer.fail(error, &mut out);
-        self.tell(&out).await
+        self.store_block(&out).await
     }
 
     /// Stores the events in `block`, and the end if it is among them.
-    async fn tell(&mut self, block: &[u8]) -> Result<(), EndedElsewhere> {
+    async fn store_block(&mut self, block: &[u8]) -> Result<(), EndedElsewhere> {
         self.bytes = self.bytes.saturating_add(block.len());
         if self.bytes <= MAX_BYTES {
             self.events.extend(split(block));

@@ -257,13 +257,13 @@ impl RecordingStream {
             Some(Err(error)) => {
                 let mut out = Vec::new();
                 self.writer.fail(&error, &mut out);
-                self.heard(&out.into()).await;
+                self.record_block(&out.into()).await;
                 Some((Err(error), None))
             }
             None => {
                 let mut out = Vec::new();
                 self.writer.end(&mut out);
-                let out = self.heard(&out.into()).await;
+                let out = self.record_block(&out.into()).await;
                 let verbatim = Some(out).filter(|out| !out.is_empty());
                 Some((Ok(Chunk { verbatim, ..Chunk::default() }), None))
             }
@@ -281,7 +281,7 @@ impl RecordingStream {
             self.writer.write(chunk, &mut out);
             out.into()
         });
-        let bytes = self.heard(&bytes).await;
+        let bytes = self.record_block(&bytes).await;
         let verbatim = Some(bytes).filter(|bytes| !bytes.is_empty());
         Chunk {
             verbatim,
@@ -296,7 +296,7 @@ impl RecordingStream {
 
     /// Stores the events of `block`; returns the block to pass on, in which a response that could
     /// not be stored is declared as such.
-    async fn heard(&mut self, block: &Bytes) -> Bytes {
+    async fn record_block(&mut self, block: &Bytes) -> Bytes {
         let is_new = lock(&self.log).add(block);
         let (first, last) = responses_in(block);
         let mut not_stored = Vec::new();

@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 /// Events that add up to `response`, each by itself.
 pub(super) fn events(response: &Json) -> Vec<Bytes> {
     let Ok(whole) = response.read::<Value>() else { return Vec::new() };
-    let mut steps = EventWriter::default();
+    let mut events = EventWriter::default();
     let mut opening = whole.clone();
     put(&mut opening, "status", json!("in_progress"));
     put(&mut opening, "output", json!([]));
     put(&mut opening, "usage", Value::Null);
-    steps.tell("response.created", json!({ "response": opening }));
-    steps.tell("response.in_progress", json!({ "response": opening }));
+    events.write("response.created", json!({ "response": opening }));
+    events.write("response.in_progress", json!({ "response": opening }));
     for (at, item) in items(&whole, "output").enumerate() {
-        steps.item(at, item);
+        events.item(at, item);
     }
     let end = match whole.get("status").and_then(Value::as_str) {
         Some("failed") => "response.failed",
@@ -25,8 +25,8 @@ pub(super) fn events(response: &Json) -> Vec<Bytes> {
         _ => "response.completed",
     };
     // As it was kept, to the letter.
-    steps.tell(end, JsonObject::from([("response".to_owned(), response.clone())]));
-    steps.0
+    events.write(end, JsonObject::from([("response".to_owned(), response.clone())]));
+    events.0
 }
 
 /// The elements of the list that is the member `name` of `object`.
@@ -38,7 +38,7 @@ fn items<'a>(object: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
 struct EventWriter(Vec<Bytes>);
 
 impl EventWriter {
-    fn tell(&mut self, kind: &str, fields: impl serde::Serialize) {
+    fn write(&mut self, kind: &str, fields: impl serde::Serialize) {
         #[derive(serde::Serialize)]
         struct Event<'a, T> {
             r#type: &'a str,
@@ -65,7 +65,7 @@ impl EventWriter {
         if opening.get("status").is_some() {
             put(&mut opening, "status", json!("in_progress"));
         }
-        self.tell("response.output_item.added", json!({ "output_index": at, "item": opening }));
+        self.write("response.output_item.added", json!({ "output_index": at, "item": opening }));
         if is_call {
             self.arguments(at, item);
         } else if item["type"] == "message" {
@@ -73,17 +73,17 @@ impl EventWriter {
                 self.part(at, part, &item["id"], content);
             }
         }
-        self.tell("response.output_item.done", json!({ "output_index": at, "item": item }));
+        self.write("response.output_item.done", json!({ "output_index": at, "item": item }));
     }
 
     fn arguments(&mut self, at: usize, item: &Value) {
         let (id, arguments) = (&item["id"], &item["arguments"]);
         let delta = json!({ "output_index": at, "item_id": id, "delta": arguments });
-        self.tell("response.function_call_arguments.delta", delta);
+        self.write("response.function_call_arguments.delta", delta);
         let (name, index) = (&item["name"], at);
         let done =
             json!({ "output_index": index, "item_id": id, "name": name, "arguments": arguments });
-        self.tell("response.function_call_arguments.done", done);
+        self.write("response.function_call_arguments.done", done);
     }
 
     fn part(&mut self, at: usize, part: usize, id: &Value, content: &Value) {
@@ -106,10 +106,10 @@ impl EventWriter {
             put(&mut spelt, name, text.clone());
             place(spelt)
         };
-        self.tell("response.content_part.added", place(json!({ "part": opening })));
-        self.tell(&format!("response.{kind}.delta"), spelt("delta"));
-        self.tell(&format!("response.{kind}.done"), spelt(name));
-        self.tell("response.content_part.done", place(json!({ "part": content })));
+        self.write("response.content_part.added", place(json!({ "part": opening })));
+        self.write(&format!("response.{kind}.delta"), spelt("delta"));
+        self.write(&format!("response.{kind}.done"), spelt(name));
+        self.write("response.content_part.done", place(json!({ "part": content })));
     }
 }
 

@@ -76,7 +76,11 @@ impl ActiveTurn {
     ///
     /// `session_full` if there is no room: the upstream is not called for a response that cannot be
     /// stored.
-    pub(super) fn ask(&mut self, asked: Vec<Message>, taxonomy: Option<String>) -> Result<()> {
+    pub(super) fn record_request(
+        &mut self,
+        asked: Vec<Message>,
+        taxonomy: Option<String>,
+    ) -> Result<()> {
         if let Some(open) = &self.open {
             self.keeper.sessions.check_room(open, &asked)?;
         }

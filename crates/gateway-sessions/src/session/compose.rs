@@ -145,9 +145,9 @@ fn compose(
     let Some(open) = turn.opened() else { return Ok((request, CompositionFacts::default())) };
     let mut joined = mem::take(&mut open.history).join(asked);
     let (holds, to_remember) = open.taxonomy(known, &joined.new);
-    turn.ask(joined.to_remember(), to_remember)?;
+    turn.record_request(joined.to_remember(), to_remember)?;
     let dropped = fit(&mut joined, &request, card);
-    joined.history = tool_pairs::mend(mem::take(&mut joined.history), &joined.new);
+    joined.history = tool_pairs::pair(mem::take(&mut joined.history), &joined.new);
     let JoinedConversation { instructions, history, new, .. } = joined;
     request.messages = instructions.into_iter().chain(history).chain(new).collect();
     Ok((

@@ -177,7 +177,7 @@ mod tests {
         let turn =
             ActiveTurn::begin(&keeper, tenant.clone(), (id.clone(), token()), OnConflict::Refuse);
         let mut turn = turn.await.unwrap();
-        turn.ask(vec![Message::text(Role::User, "hello")], None).unwrap();
+        turn.record_request(vec![Message::text(Role::User, "hello")], None).unwrap();
         (keeper, stores, tenant, id, turn)
     }
 

@@ -149,7 +149,7 @@ impl Sessions {
     ) -> Result<OpenTurn> {
         let (id, key) = (SessionId::parse(id)?, key(tenant, id)?);
         self.claim(&id, &key, token, on_conflict).await?;
-        let found = match self.look(&id, &key).await {
+        let found = match self.load_started(&id, &key).await {
             Ok(found) => found,
             Err(error) => {
                 drop(self.store.release(&key, token).await);
@@ -162,7 +162,7 @@ impl Sessions {
     }
 
     /// Returns the whole session. A sliding one does not expire before a started turn.
-    async fn look(&self, id: &SessionId, key: &Key) -> Result<SessionSnapshot> {
+    async fn load_started(&self, id: &SessionId, key: &Key) -> Result<SessionSnapshot> {
         let found = self.store.load(key, MessageRange::ALL).await?;
         let found = found.ok_or_else(|| not_found(id.as_str()))?;
         if self.rules.sliding {

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 ///
 /// A caller may continue without answering a call, and a trimmed history may begin after one.
 /// Providers reject an unpaired call or result, in this turn and in every later one.
-pub fn mend(history: Vec<Message>, request: &[Message]) -> Vec<Message> {
+pub fn pair(history: Vec<Message>, request: &[Message]) -> Vec<Message> {
     let answered: HashSet<_> =
         history.iter().chain(request).flat_map(results).map(str::to_owned).collect();
     let mut called = HashSet::new();
@@ -76,7 +76,7 @@ mod tests {
 
     #[track_caller]
     fn check(history: &str, request: &str, mended: &str) {
-        assert_eq!(mend(spell(history), &spell(request)), spell(mended));
+        assert_eq!(pair(spell(history), &spell(request)), spell(mended));
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl RedisConnection {
                 Ok(_) = connected.recv() => self.refused.store(false, Ordering::Relaxed),
                 _ = probe.tick() => if self.breaker.is_open() {
                     let pong = self.client.with_options(&self.options).ping::<()>(None).await;
-                    drop(self.judge(pong));
+                    drop(self.track_result(pong));
                 },
             }
         }
@@ -122,14 +122,14 @@ impl RedisConnection {
         {
             result = client.eval(script.text, keys, arguments).await;
         }
-        self.judge(result)
+        self.track_result(result)
     }
 
     /// The value of a plain key.
     pub(super) async fn get(&self, key: String) -> Result<Value, StoreError> {
         self.guard()?;
         let result = self.client.with_options(&self.options).get(key).await;
-        self.judge(result)
+        self.track_result(result)
     }
 
     /// Sets a plain key, for `ttl` milliseconds.
@@ -138,14 +138,14 @@ impl RedisConnection {
         let ttl = Some(fred::types::Expiration::PX(ttl));
         let client = self.client.with_options(&self.options);
         let result = client.set::<(), _, _>(key, value, ttl, None, false).await;
-        self.judge(result)
+        self.track_result(result)
     }
 
     /// Removes a plain key.
     pub(super) async fn delete(&self, key: String) -> Result<(), StoreError> {
         self.guard()?;
         let result = self.client.with_options(&self.options).del::<(), _>(key).await;
-        self.judge(result)
+        self.track_result(result)
     }
 
     /// All fields of a hash.
@@ -153,7 +153,7 @@ impl RedisConnection {
         self.guard()?;
         let result: Result<HashMap<String, Value>, _> =
             self.client.with_options(&self.options).hgetall(key).await;
-        Ok(self.judge(result)?.into_iter().collect())
+        Ok(self.track_result(result)?.into_iter().collect())
     }
 
     /// Sends a raw command.
@@ -166,7 +166,7 @@ impl RedisConnection {
         let command = fred::types::CustomCommand::new_static(name, None, false);
         let arguments: Vec<Value> = arguments.iter().map(|it| Value::from(*it)).collect();
         let result = self.client.with_options(&self.options).custom(command, arguments).await;
-        self.judge(result)
+        self.track_result(result)
     }
 
     /// Spares the caller the wait if there is nothing to wait for.
@@ -174,13 +174,13 @@ impl RedisConnection {
         if !self.breaker.is_open() {
             return Ok(());
         }
-        Err(self.away("Redis has not answered lately".into()))
+        Err(self.unavailable("Redis has not answered lately".into()))
     }
 
-    fn judge<T>(&self, result: Result<T, Error>) -> Result<T, StoreError> {
+    fn track_result<T>(&self, result: Result<T, Error>) -> Result<T, StoreError> {
         let result = result.map_err(|error| {
             let error = errors::explain(error);
-            if let StoreError::Unavailable(error) = error { self.away(error) } else { error }
+            if let StoreError::Unavailable(error) = error { self.unavailable(error) } else { error }
         });
         let outage = result.as_ref().err().filter(|error| error.is_outage());
         let change = match outage {
@@ -198,7 +198,7 @@ impl RedisConnection {
     }
 
     /// While connecting fails for our credential, the client shows a bare timeout.
-    fn away(&self, error: gateway_core::BoxError) -> StoreError {
+    fn unavailable(&self, error: gateway_core::BoxError) -> StoreError {
         if self.refused.load(Ordering::Relaxed) {
             return StoreError::Refused(error);
         }

@@ -10,8 +10,8 @@ impl HealthProbe for RedisStore {
     async fn health(&self) -> StoreHealth {
         let info = self.link.command("INFO", &[]).await;
         match &info {
-            Ok(info) => judge(&info.as_string().unwrap_or_default(), &self.synchronises().await),
-            Err(error) => away(error.code().into_owned()),
+            Ok(info) => evaluate(&info.as_string().unwrap_or_default(), &self.synchronises().await),
+            Err(error) => unreachable(error.code().into_owned()),
         }
     }
 
@@ -29,7 +29,7 @@ impl RedisStore {
     }
 }
 
-fn away(why: String) -> StoreHealth {
+fn unreachable(why: String) -> StoreHealth {
     StoreHealth {
         reachable: false,
         backend: "redis",
@@ -41,7 +41,7 @@ fn away(why: String) -> StoreHealth {
 }
 
 /// Evaluates the output of `INFO`.
-fn judge(info: &str, synchronises: &str) -> StoreHealth {
+fn evaluate(info: &str, synchronises: &str) -> StoreHealth {
     let field = |name: &str| {
         let lines = info.lines().filter_map(|line| line.trim_end().split_once(':'));
         lines.into_iter().find(|(field, _)| *field == name).map_or("", |(_, value)| value)
@@ -101,7 +101,7 @@ mod tests {
 
     #[track_caller]
     fn check(info: &str, synchronises: &str, durability: DurabilityClass, warnings: usize) {
-        let health = judge(&info.replace(' ', "\r\n"), synchronises);
+        let health = evaluate(&info.replace(' ', "\r\n"), synchronises);
         assert_eq!((health.durability, health.warnings.len()), (durability, warnings), "{info}");
     }
 

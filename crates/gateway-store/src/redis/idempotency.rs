@@ -29,7 +29,7 @@ impl IdempotencyStore for RedisStore {
             integer(millis(lease)).into(),
         ];
         let reply = self.link.call(&script::REPLAY_BEGIN, self.replay_key(key), arguments).await?;
-        let (word, rest) = reply::told(reply)?;
+        let (word, rest) = reply::tagged_reply(reply)?;
         let mut rest = rest.into_iter();
         match (&*word, rest.next(), rest.next(), rest.next()) {
             ("NEW", ..) => Ok(BeginResult::New),

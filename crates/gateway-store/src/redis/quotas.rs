@@ -85,7 +85,7 @@ fn number(number: u64) -> Value {
 
 /// Reads what was decided.
 fn read(request: &LeaseRequest, reply: Value) -> Result<LeaseReply, StoreError> {
-    let (word, rest) = reply::told(reply)?;
+    let (word, rest) = reply::tagged_reply(reply)?;
     let numbers = rest.iter().map(reply::number).collect::<Result<Vec<_>, _>>()?;
     let ([at, wait], grants) = numbers.split_first_chunk().ok_or_else(reply::unreadable)?;
     let mut grants = grants.as_chunks().0.iter();

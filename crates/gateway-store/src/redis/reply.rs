@@ -25,7 +25,7 @@ pub(super) fn bytes(value: Value) -> Result<Bytes, StoreError> {
 }
 
 /// A word, and what follows it.
-pub(super) fn told(value: Value) -> Result<(String, Vec<Value>), StoreError> {
+pub(super) fn tagged_reply(value: Value) -> Result<(String, Vec<Value>), StoreError> {
     let mut values = list(value)?;
     if values.is_empty() {
         return Err(unreadable());
@@ -36,7 +36,7 @@ pub(super) fn told(value: Value) -> Result<(String, Vec<Value>), StoreError> {
 
 /// Converts the reply of a change to a `what`.
 pub(super) fn outcome(what: &'static str, value: Value) -> Result<WriteOutcome, StoreError> {
-    let (word, rest) = told(value)?;
+    let (word, rest) = tagged_reply(value)?;
     let n = rest.first().map(number).transpose()?.unwrap_or_default();
     match &*word {
         "OK" => Ok(WriteOutcome::Done(n)),

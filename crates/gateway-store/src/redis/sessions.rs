@@ -147,7 +147,7 @@ impl SessionStore for RedisStore {
         let arguments = vec![token.into(), integer(millis(lease)).into()];
         let keys = self.session_keys(key, "mt");
         let (word, rest) =
-            reply::told(self.link.call(&script::SESSION_CLAIM, keys, arguments).await?)?;
+            reply::tagged_reply(self.link.call(&script::SESSION_CLAIM, keys, arguments).await?)?;
         let left = rest.first().and_then(Value::as_u64).unwrap_or_default();
         match &*word {
             "OK" => Ok(ClaimResult::Granted),
@@ -215,7 +215,7 @@ impl RedisStore {
         arguments.extend(it.lines.into_iter().map(Value::from));
         let keys = self.session_keys(key, "mld");
         let (word, times) =
-            reply::told(self.link.call(&script::SESSION_CREATE, keys, arguments).await?)?;
+            reply::tagged_reply(self.link.call(&script::SESSION_CREATE, keys, arguments).await?)?;
         let ("OK", [created, expires]) = (&*word, &*times) else {
             return Err(StoreError::Invalid("the session's id is taken"));
         };

@@ -70,7 +70,7 @@ impl RedisStore {
             integer(most).into(),
         ];
         let reply = self.link.call(&script::TENANT_CHARGE, self.usage_keys(key), arguments).await?;
-        match &*reply::told(reply)?.0 {
+        match &*reply::tagged_reply(reply)?.0 {
             "OK" => Ok(()),
             "COUNT" => Err(StoreError::Quota(quota)),
             "BYTES" => Err(StoreError::Quota(StorageQuota::Bytes)),

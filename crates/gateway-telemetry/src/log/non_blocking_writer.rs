@@ -53,10 +53,10 @@ impl NonBlockingWriter {
         let (sender, received) = sync_channel(most);
         let dropped_lines = Arc::new(DroppedLines::default());
         let (end, ended) = sync_channel(1);
-        let told = Arc::clone(&dropped_lines);
+        let counts = Arc::clone(&dropped_lines);
         let mut end = Some(end);
         gateway_tasks::supervise_thread("log", move || {
-            write_all(&mut output, &received, &told);
+            write_all(&mut output, &received, &counts);
             drop(end.take());
         })?;
         Ok(Self { queue: LineQueue { sender, dropped_lines }, ended })
@@ -98,13 +98,13 @@ impl LineQueue {
 /// Writes lines in batches until the end.
 fn write_all(output: impl Write, lines: &Receiver<WriterMessage>, dropped_lines: &DroppedLines) {
     let mut output = io::BufWriter::with_capacity(64 << 10, output);
-    let mut told = DropReport { at: Instant::now(), dropped: 0, repeated: 0 };
+    let mut report = DropReport { at: Instant::now(), dropped: 0, repeated: 0 };
     loop {
         gateway_tasks::failpoint("log");
         let mut message = match lines.recv_timeout(REPORT_INTERVAL) {
             Ok(message) => message,
             Err(RecvTimeoutError::Timeout) => {
-                told.tell(dropped_lines);
+                report.log_if_due(dropped_lines);
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => return,
@@ -122,7 +122,7 @@ fn write_all(output: impl Write, lines: &Receiver<WriterMessage>, dropped_lines:
             message = next;
         }
         let _ = output.flush();
-        told.tell(dropped_lines);
+        report.log_if_due(dropped_lines);
         // A short pause saves waking this thread for each line under load.
         std::thread::park_timeout(BATCH_WINDOW);
     }
@@ -137,7 +137,7 @@ struct DropReport {
 
 impl DropReport {
     /// Logs the lines dropped since the last report, at most once a second.
-    fn tell(&mut self, dropped_lines: &DroppedLines) {
+    fn log_if_due(&mut self, dropped_lines: &DroppedLines) {
         if self.at.elapsed() < REPORT_INTERVAL {
             return;
         }

@@ -80,7 +80,7 @@ async fn talk(model: &Arc<Model>, executor: ToolExecutor) -> String {
         .with_tools(Arc::new(executor))
         .with_offered_tools(model.calls.iter().map(|(name, _)| *name))
         .with_context(context);
-    conversation.ask(ChatRequest::user("m", "What of the tides?")).await.unwrap().text()
+    conversation.run(ChatRequest::user("m", "What of the tides?")).await.unwrap().text()
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ fn gemini_embeds_in_batches() {
 }
 
 #[test]
-fn ollama_embeds_in_lists() {
+fn ollama_embedding_input_is_sent_as_list() {
     let expected = r#"{"model":"n","input":["a","b"],"dimensions":2}"#;
     check_request(&OllamaOutbound::default(), TWO, expected, "user odd");
     check_request(

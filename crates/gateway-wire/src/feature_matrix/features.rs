@@ -1,8 +1,8 @@
 //! The things that a request may say besides a user's text.
 
 use super::probes::{
-    SCHEMA, any, call, choose, document, exchange, functions, hosted, inline, is_hosted, is_inline,
-    is_url, number, picture, result, said, say,
+    SCHEMA, any, assistant_says, call, choose, document, exchange, functions, hosted, inline,
+    is_hosted, is_inline, is_url, number, picture, result, say,
 };
 use gateway_core::{
     CacheControl, ChatRequest, Content, Custom, Dialect, Effort, Image, Json, Message, Part,
@@ -93,12 +93,12 @@ pub const FEATURES: &[RequestFeature] = &[
     message(
         "assistant message",
         |it| exchange(it, Content::Text("hello you".to_owned())),
-        |it| said(it, "hello you"),
+        |it| assistant_says(it, "hello you"),
     ),
     message(
         "assistant refusal",
         |it| exchange(it, Content::Refusal("I will not".to_owned())),
-        |it| said(it, "I will not"),
+        |it| assistant_says(it, "I will not"),
     ),
     message(
         "image, inline",

@@ -97,7 +97,7 @@ pub(super) fn result(request: &ChatRequest, is: impl Fn(&ToolResult) -> bool) ->
     any(request, |it| matches!(it, Content::ToolResult(result) if is(result)))
 }
 
-pub(super) fn said(request: &ChatRequest, words: &str) -> bool {
+pub(super) fn assistant_says(request: &ChatRequest, words: &str) -> bool {
     let text = |it: &Content| matches!(it, Content::Text(text) | Content::Refusal(text) if text.contains(words));
     let model = request.messages.iter().filter(|it| it.role == Role::Assistant);
     model.flat_map(|it| &it.parts).any(|part| text(&part.content))

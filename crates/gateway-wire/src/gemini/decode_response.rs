@@ -123,7 +123,7 @@ impl GeminiResponseDecoder {
             if end.native.is_none() {
                 end.native.clone_from(&self.blocked);
             }
-            turn_to(choice.index, &mut self.current, events);
+            switch_choice(choice.index, &mut self.current, events);
             events.push(StreamEvent::Finished(end));
         }
         Ok(())
@@ -152,7 +152,7 @@ impl GeminiResponseDecoder {
             self.choices.len() - 1
         });
         let Some(choice) = self.choices.get_mut(at) else { return Ok(()) };
-        turn_to(index, &mut self.current, events);
+        switch_choice(index, &mut self.current, events);
         for part in candidate.content.and_then(|content| content.parts).unwrap_or_default() {
             choice.part(part, &mut self.ids, events)?;
         }
@@ -271,7 +271,7 @@ impl GeminiChoiceState {
     }
 }
 
-fn turn_to(index: u32, current: &mut u32, events: &mut Vec<StreamEvent>) {
+fn switch_choice(index: u32, current: &mut u32, events: &mut Vec<StreamEvent>) {
     if *current != index {
         *current = index;
         events.push(StreamEvent::Choice(index));

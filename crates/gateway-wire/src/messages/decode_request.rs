@@ -118,7 +118,7 @@ fn options(
 /// The service tiers that a caller may ask for.
 const TIERS: [&str; 2] = ["auto", "standard_only"];
 
-/// Reads `thinking`; of a type that is not known it is put into `extra`.
+/// Reads `thinking`; a value of an unknown type goes into `extra` as it is.
 fn read_thinking(raw: &RawValue, extra: &mut Extra) -> Result<ThinkingInWire> {
     let thinking: ThinkingInWire = read_param(raw, || "thinking".to_owned())?;
     if matches!(&*thinking.kind, "enabled" | "adaptive" | "disabled") {

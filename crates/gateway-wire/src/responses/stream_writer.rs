@@ -88,7 +88,7 @@ impl ResponsesStreamWriter {
     }
 
     /// Writes an event about the whole response.
-    fn tell(&mut self, kind: &str, stage: ResponseStage<'_>, out: &mut Vec<u8>) {
+    fn write_event(&mut self, kind: &str, stage: ResponseStage<'_>, out: &mut Vec<u8>) {
         let mut next = self.next;
         let response = self.object(stage);
         EventEmitter { out: Some(out), next: &mut next }
@@ -100,8 +100,8 @@ impl ResponsesStreamWriter {
     fn begin(&mut self, out: &mut Vec<u8>) {
         if !self.has_begun {
             self.has_begun = true;
-            self.tell("response.created", ResponseStage::InProgress, out);
-            self.tell("response.in_progress", ResponseStage::InProgress, out);
+            self.write_event("response.created", ResponseStage::InProgress, out);
+            self.write_event("response.in_progress", ResponseStage::InProgress, out);
         }
     }
 
@@ -227,7 +227,7 @@ impl StreamWriter for ResponsesStreamWriter {
         let cut = self.about.cut().is_some();
         self.output.finish(cut, &mut EventEmitter { out: Some(out), next: &mut self.next });
         let kind = if cut { "response.incomplete" } else { "response.completed" };
-        self.tell(kind, ResponseStage::Ended, out);
+        self.write_event(kind, ResponseStage::Ended, out);
     }
 
     fn fail(&mut self, error: &GatewayError, out: &mut Vec<u8>) {
@@ -239,7 +239,7 @@ impl StreamWriter for ResponsesStreamWriter {
         }
         self.begin(out);
         self.output.abandon();
-        self.tell("response.failed", ResponseStage::Failed(error), out);
+        self.write_event("response.failed", ResponseStage::Failed(error), out);
     }
 }
 

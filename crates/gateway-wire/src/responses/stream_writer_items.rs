@@ -249,7 +249,7 @@ impl OutputBuilder {
         })
     }
 
-    /// The seal of a call travels in an item of its own, before it.
+    /// Writes the reasoning item that carries the seal of a call, before the call itself.
     fn proof_of_call(&mut self, seal: &Seal, call_id: &str, emit: &mut EventEmitter<'_>) {
         self.close_open(ItemStatus::Completed, emit);
         let at = self.reasoning(None, emit);

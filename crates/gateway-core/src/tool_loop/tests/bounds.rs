@@ -24,7 +24,7 @@ fn oversized_turn_fails() {
         ..ToolCallDelta::default()
     };
     *script.turns.lock().unwrap() = vec![vec![StreamEvent::ToolCall(delta); 64]];
-    let error = block_on(conversation(&script).ask(request())).unwrap_err();
+    let error = block_on(conversation(&script).run(request())).unwrap_err();
     assert_eq!(error.code(), "upstream_invalid_response");
 }
 
@@ -35,7 +35,7 @@ fn tool_parallelism_is_limited_to_eight() {
     let echo = Echo::new("ours");
     let tool: Arc<dyn Tool> = Arc::<Echo>::clone(&echo);
     let conversation = ToolLoop::new(script).with_tool(tool);
-    block_on(conversation.ask(request())).unwrap();
+    block_on(conversation.run(request())).unwrap();
     assert_eq!(echo.most.load(Ordering::Relaxed), MAX_PARALLEL);
 }
 

@@ -46,7 +46,7 @@ fn unlisted_tool_is_not_run() {
     let tools = Arc::new(OneTool(Echo::new("ours")));
     let known = ToolLoop::new(provider).with_tools(tools);
     let called = |conversation: &ToolLoop, request: ChatRequest| {
-        block_on(conversation.ask(request)).unwrap().tool_calls().count()
+        block_on(conversation.run(request)).unwrap().tool_calls().count()
     };
     assert_eq!(called(&known, request()), 1, "neither described nor offered");
     assert_eq!(called(&known.with_offered_tools(["ours"]), request()), 0, "offered");
@@ -55,7 +55,7 @@ fn unlisted_tool_is_not_run() {
 #[test]
 fn unknown_offered_tool_is_rejected() {
     let offering = conversation(&Script::new(&["ta"])).with_offered_tools(["missing"]);
-    let error = block_on(offering.ask(request())).unwrap_err();
+    let error = block_on(offering.run(request())).unwrap_err();
     assert_eq!((error.code(), error.param()), ("tool_not_found", Some("tools")));
 }
 
@@ -64,7 +64,7 @@ fn multiple_choices_disable_tools() {
     let mut request = request();
     request.options.n = Some(2);
     let script = Script::new(&["g0", "tnever"]);
-    let answer = block_on(conversation(&script).ask(request)).unwrap();
+    let answer = block_on(conversation(&script).run(request)).unwrap();
     assert_eq!(answer.tool_calls().count(), 1);
     assert_eq!(script.asked()[0].tools.len(), 1);
 }

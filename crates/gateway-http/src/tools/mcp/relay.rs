@@ -115,13 +115,13 @@ struct FoundFeature {
 
 type FeatureResult = Result<FoundFeature, McpFailure>;
 
-fn text(params: &JsonObject, name: &str) -> Result<String, McpFailure> {
+fn text_param(params: &JsonObject, name: &str) -> Result<String, McpFailure> {
     let text = params.get(name).and_then(|value| value.read().ok());
     text.ok_or_else(|| McpFailure::new(INVALID_PARAMS, format!("params must have a {name}")))
 }
 
 fn prompt(servers: &Arc<dyn McpServers>, client: &Client, mut params: JsonObject) -> FeatureResult {
-    let name = text(&params, "name")?;
+    let name = text_param(&params, "name")?;
     let known = entries(servers, client, McpList::Prompts);
     let Some(entry) = known.into_iter().find(|entry| entry.name == name) else {
         return Err(McpFailure::new(INVALID_PARAMS, "unknown prompt"));
@@ -132,7 +132,7 @@ fn prompt(servers: &Arc<dyn McpServers>, client: &Client, mut params: JsonObject
 }
 
 fn resource(servers: &Arc<dyn McpServers>, client: &Client, params: JsonObject) -> FeatureResult {
-    let uri = text(&params, "uri")?;
+    let uri = text_param(&params, "uri")?;
     let listed = entries(servers, client, McpList::Resources);
     let named = listed.into_iter().find(|entry| entry.remote == uri);
     let templates = || entries(servers, client, McpList::ResourceTemplates);
@@ -174,10 +174,10 @@ fn completion(
         .get("ref")
         .and_then(|value| value.read().ok())
         .ok_or_else(|| McpFailure::new(INVALID_PARAMS, "params must have a ref"))?;
-    let is_prompt = text(&about, "type")? == "ref/prompt";
+    let is_prompt = text_param(&about, "type")? == "ref/prompt";
     let (list, key) =
         if is_prompt { (McpList::Prompts, "name") } else { (McpList::ResourceTemplates, "uri") };
-    let wanted = text(&about, key)?;
+    let wanted = text_param(&about, key)?;
     let named = |entry: &McpListEntry| {
         if is_prompt { entry.name == wanted } else { entry.remote == wanted }
     };
