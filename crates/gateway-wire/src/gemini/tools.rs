@@ -1,9 +1,8 @@
 //! Tools, and which of them may be called.
 
+use crate::json::lazy_object::LazyObject;
 use gateway_core::{Dialect, Function, GatewayError, Json, Result, ToolChoice, ToolKind, ToolSpec};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use serde::Serialize;
 
 /// An entry of `tools`: all functions together, or something that runs at the provider.
 #[derive(Debug, Serialize)]
@@ -93,13 +92,8 @@ fn declaration(function: &Function) -> FunctionDeclarationWire<'_> {
 /// Returns whether `schema` says more than that there are no arguments, which Gemini wants left
 /// unsaid.
 fn says_more(schema: &Json) -> bool {
-    #[derive(Deserialize)]
-    #[serde(transparent)]
-    struct Members<'a>(#[serde(borrow)] BTreeMap<&'a str, &'a RawValue>);
-
-    // A schema whose keys are escaped is stranger than anything that is skipped here.
-    let Ok(Members(members)) = schema.read() else { return true };
-    members.iter().any(|(name, value)| match *name {
+    let Ok(members) = schema.read::<LazyObject<'_>>() else { return true };
+    members.into_iter().any(|(name, value)| match &*name {
         "title" | "$schema" => false,
         "type" => value.get() != r#""object""#,
         "properties" | "required" => !is_empty(value.get()),
