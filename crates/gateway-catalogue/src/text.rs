@@ -177,7 +177,7 @@ fn parse_price(line: &str) -> Result<PriceRow, TextError> {
         None => return Err(wrong(line, "")),
     };
     let sources = words.next().unwrap_or_default().to_owned();
-    rates::parse_price(from, sources, words).map_err(|word| wrong(line, &word))
+    rates::parse_price(from, sources, words).map_err(|word| wrong(line, &word.0))
 }
 
 #[cfg(test)]

@@ -79,12 +79,20 @@ struct WordPlace {
     is_above: bool,
 }
 
-/// Reads the words of a price; else the word that cannot be understood.
+/// A word of a price that has no meaning.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct UnknownWord(pub(super) String);
+
+/// Reads the words of a price.
+///
+/// # Errors
+///
+/// If a word has no meaning.
 pub(super) fn parse_price<'a>(
     from: Option<Date>,
     sources: String,
     mut words: impl Iterator<Item = &'a str>,
-) -> Result<PriceRow, String> {
+) -> Result<PriceRow, UnknownWord> {
     let mut begin_off_peak = None;
     let at_any_hour = words.by_ref().take_while(|word| {
         begin_off_peak = word.strip_prefix(off_peak::PREFIX);
@@ -103,8 +111,8 @@ fn parse_off_peak<'a>(
     windows: &str,
     base: TokenRates,
     words: impl Iterator<Item = &'a str>,
-) -> Result<OffPeakRates, String> {
-    let wrong = || format!("{}{windows}", off_peak::PREFIX);
+) -> Result<OffPeakRates, UnknownWord> {
+    let wrong = || UnknownWord(format!("{}{windows}", off_peak::PREFIX));
     let windows = off_peak::parse(windows).ok_or_else(wrong)?;
     let mut rates = base;
     for word in words {
@@ -112,14 +120,16 @@ fn parse_off_peak<'a>(
             let (_, _, set) = CLASSES.iter().find(|(it, ..)| *it == name)?;
             Some((set, nano_dollars(rate)?))
         });
-        let (set, rate) = class.ok_or_else(|| word.to_owned())?;
+        let (set, rate) = class.ok_or_else(|| UnknownWord(word.to_owned()))?;
         set(&mut rates, rate);
     }
     Ok(OffPeakRates { windows, rates })
 }
 
 /// Reads the words of a price that holds at any hour.
-fn parse_rate_words<'a>(words: impl Iterator<Item = &'a str>) -> Result<(Price, UnitFees), String> {
+fn parse_rate_words<'a>(
+    words: impl Iterator<Item = &'a str>,
+) -> Result<(Price, UnitFees), UnknownWord> {
     let mut card = RateCard::default();
     let mut variants = PriceVariants::default();
     let mut fees = UnitFees::default();
@@ -142,7 +152,7 @@ fn parse_rate_words<'a>(words: impl Iterator<Item = &'a str>) -> Result<(Price, 
                 place.tier = Some(variants.tiers.len() - 1);
             })
         };
-        understood.ok_or_else(|| word.to_owned())?;
+        understood.ok_or_else(|| UnknownWord(word.to_owned()))?;
     }
     variants.above = std::mem::take(&mut card.above);
     let variants = (variants != PriceVariants::default()).then(|| Arc::new(variants));
