@@ -50,13 +50,12 @@ fn put_prices(
     today: Date,
     put: &mut impl FnMut(&str, Option<String>),
 ) {
-    let in_force = card.prices.at(today);
+    let in_force = card.prices.index_at(today);
     for (at, period) in card.prices.periods().iter().enumerate() {
         let from = period.from.map_or_else(|| "always".to_owned(), Date::text);
         let words = row.and_then(|row| row.prices.get(at)).map(text::price_words);
         let words = words.unwrap_or_else(|| text::standard_rates(&period.price));
-        let is_now = in_force.is_some_and(|now| std::ptr::eq(now, period));
-        let mark = if is_now { " (in force)" } else { "" };
+        let mark = if at == in_force { " (in force)" } else { "" };
         let sources = sources(period);
         put("price", Some(format!("from {from}{mark}: {words}; source {sources}")));
     }

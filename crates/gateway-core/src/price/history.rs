@@ -46,8 +46,14 @@ impl PriceHistory {
     /// Returns the price that is in force on `day`. Before the first known day that is the first
     /// known price.
     pub fn at(&self, day: Date) -> Option<&PricePeriod> {
-        let begun = self.0.iter().rev().find(|period| period.from.is_none_or(|from| from <= day));
-        begun.or(self.0.first())
+        self.0.get(self.index_at(day))
+    }
+
+    /// Returns the index of the period that is in force on `day` among
+    /// [all periods](Self::periods); 0 if there is none.
+    pub fn index_at(&self, day: Date) -> usize {
+        let begun = |period: &PricePeriod| period.from.is_none_or(|from| from <= day);
+        self.0.iter().rposition(begun).unwrap_or_default()
     }
 
     /// Returns the price that is in force at the time `now` since 1970-01-01 in UTC. The clock is only
