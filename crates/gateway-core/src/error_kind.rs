@@ -181,20 +181,15 @@ impl ErrorKind {
 
     /// Returns whether another attempt, here or at another provider, could succeed.
     pub const fn is_retryable(self) -> bool {
-        matches!(
+        let passes = matches!(
             self,
             Self::RequestTimeout
                 | Self::RateLimited
-                | Self::Upstream
-                | Self::UpstreamCut
-                | Self::UpstreamTruncated
-                | Self::UpstreamStalled
-                | Self::UpstreamTimeout
-                | Self::UpstreamUnreachable
-                | Self::UpstreamOverloaded
                 | Self::Unavailable
                 | Self::Overloaded
                 | Self::ShuttingDown
-        )
+        );
+        // The same request would get the same unreadable response.
+        passes || (self.is_upstreams_fault() && !matches!(self, Self::UpstreamInvalid))
     }
 }
