@@ -231,40 +231,8 @@ fn not_found(error: ToolError) -> GatewayError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use async_trait::async_trait;
+    use crate::tools::scripted_tool::ScriptedTool;
     use http_body_util::BodyExt as _;
-    use std::sync::Arc;
-
-    /// One tool, `echo`, that fails as it is told.
-    struct Echo;
-
-    #[async_trait]
-    impl Tools for Echo {
-        fn specs(&self) -> Vec<Arc<ToolSpec>> {
-            let schema = Json::parse(r#"{"type":"object"}"#).unwrap();
-            vec![Arc::new(ToolSpec::function("echo", "Echoes.", schema))]
-        }
-
-        fn spec(&self, name: &str) -> Option<Arc<ToolSpec>> {
-            self.specs().into_iter().find(|spec| spec.name() == name)
-        }
-
-        fn recognizes(&self, described: &ToolSpec) -> bool {
-            described.name() == "echo"
-        }
-
-        async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
-            assert!(context.strict, "programs know what they say");
-            let fail = |code| Err(ToolError::new(code, "no"));
-            match (call.name.as_str(), call.arguments.as_str()) {
-                ("echo", r#"{"x":"slow"}"#) => fail(ToolErrorCode::Timeout),
-                ("echo", r#"{"x":"missing"}"#) => fail(ToolErrorCode::NotFound),
-                ("echo", r#"{"x":"bad"}"#) => fail(ToolErrorCode::InvalidArguments),
-                ("echo", arguments) => Ok(Json::parse(arguments).unwrap()),
-                (name, _) => Err(ToolError::unknown(name)),
-            }
-        }
-    }
 
     async fn text(reply: Response<reply::Body>) -> String {
         let body = reply.into_body().collect().await.unwrap().to_bytes();
@@ -274,7 +242,7 @@ mod tests {
     /// The reply to `body`, or the status and code of its failure.
     async fn check(body: &str, expected: &str) {
         let ran = match Execute::parse(body.as_bytes()) {
-            Ok(it) => execute(&Echo, &it.call, ToolContext::default()).await,
+            Ok(it) => execute(&ScriptedTool, &it.call, ToolContext::default()).await,
             Err(error) => Err(error),
         };
         let said = match ran {
@@ -338,12 +306,12 @@ mod tests {
             r#"{"name":"echo","description":"Echoes.","#,
             r#""parameters":{"type":"object"},"inputSchema":{"type":"object"}}"#
         );
-        assert_eq!(text(list(&Echo, None)).await, format!("[{echo}]"));
+        assert_eq!(text(list(&ScriptedTool, None)).await, format!("[{echo}]"));
         assert_eq!(
-            text(list(&Echo, Some("a=b&format=object"))).await,
+            text(list(&ScriptedTool, Some("a=b&format=object"))).await,
             format!(r#"{{"tools":[{echo}]}}"#)
         );
-        assert_eq!(text(show(&Echo, "echo").unwrap()).await, echo);
-        assert_eq!(show(&Echo, "other").unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(text(show(&ScriptedTool, "echo").unwrap()).await, echo);
+        assert_eq!(show(&ScriptedTool, "other").unwrap_err().kind(), ErrorKind::NotFound);
     }
 }

@@ -78,42 +78,14 @@ impl<'a> CallOutput<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use async_trait::async_trait;
+    use crate::tools::scripted_tool::ScriptedTool;
     use futures_util::FutureExt as _;
-    use gateway_core::{ToolErrorCode, ToolSpec};
-    use std::sync::Arc;
-
-    /// One tool, `echo`, that gives its arguments back, and fails without any.
-    struct Echo;
-
-    #[async_trait]
-    impl Tools for Echo {
-        fn specs(&self) -> Vec<Arc<ToolSpec>> {
-            self.spec("echo").into_iter().collect()
-        }
-
-        fn spec(&self, name: &str) -> Option<Arc<ToolSpec>> {
-            let schema = Json::parse(r#"{"type":"object"}"#).unwrap();
-            (name == "echo").then(|| Arc::new(ToolSpec::function("echo", "Echoes.", schema)))
-        }
-
-        fn recognizes(&self, described: &ToolSpec) -> bool {
-            described.name() == "echo"
-        }
-
-        async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
-            assert!(context.strict);
-            if call.arguments == "{}" {
-                return Err(ToolError::new(ToolErrorCode::Timeout, "slow"));
-            }
-            Ok(Json::parse(&call.arguments).unwrap())
-        }
-    }
 
     #[track_caller]
     fn check(params: &str, expected: &str) {
         let params = RawValue::from_string(params.to_owned()).unwrap();
-        let called = run(&Echo, Some(&params), ToolContext::default()).now_or_never().unwrap();
+        let called =
+            run(&ScriptedTool, Some(&params), ToolContext::default()).now_or_never().unwrap();
         let said = called.map_or_else(|it| it.code.to_string(), |it| it.get().to_owned());
         assert_eq!(said, expected, "{params}");
     }
@@ -133,8 +105,8 @@ mod tests {
     #[test]
     fn mcp_tool_failure_is_a_result() {
         check(
-            r#"{"name":"echo"}"#,
-            r#"{"content":[{"type":"text","text":"{\"error\":\"slow\",\"error_code\":\"timeout\"}"}],"isError":true}"#,
+            r#"{"name":"echo","arguments":{"x":"slow"}}"#,
+            r#"{"content":[{"type":"text","text":"{\"error\":\"no\",\"error_code\":\"timeout\"}"}],"isError":true}"#,
         );
     }
 
