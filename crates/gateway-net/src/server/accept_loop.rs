@@ -1,15 +1,10 @@
 //! The task that accepts connections, and what they share.
 
 use super::{
-    Listener, ListenerShutdown, RequestBody, ServerTls,
+    ConnectionService, Listener, ListenerShutdown, ServerTls,
     connection::{ConnectionContext, TrackedExecutor},
     health, refusal,
 };
-use bytes::Bytes;
-use gateway_core::BoxError;
-use http::{Request, Response};
-use http_body::Body;
-use hyper::service::Service;
 use hyper_util::server::conn::auto;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -35,14 +30,10 @@ pub(super) struct AcceptLoop<M> {
     refusals: Arc<Semaphore>,
 }
 
-impl<M, S, B> AcceptLoop<M>
+impl<M, S> AcceptLoop<M>
 where
     M: Fn(SocketAddr) -> S,
-    S: Service<Request<RequestBody>, Response = Response<B>> + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
+    S: ConnectionService,
 {
     pub(super) fn new(listener: Listener, make: M, drain: &ListenerShutdown) -> Self {
         let Listener { name: _, socket, tls, limits } = listener;

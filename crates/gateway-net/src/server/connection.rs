@@ -1,15 +1,11 @@
 //! A connection of a caller, from its first byte to its last.
 
 use super::{
-    activity::ConnectionActivity, body::RequestBody, limits::ConnectionLimits,
+    activity::ConnectionActivity, connection_service::ConnectionService, limits::ConnectionLimits,
     self_wake::SelfWakingPoll, service::TrackedService, socket::Socket,
     stream_deadline::StreamWithDeadline, tls::ServerTls,
 };
-use bytes::Bytes;
-use gateway_core::BoxError;
-use http::{Request, Response};
-use http_body::Body;
-use hyper::{rt::Executor, service::Service};
+use hyper::rt::Executor;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto,
@@ -87,18 +83,14 @@ impl ConnectionContext {
 
     /// Serves a connection under TLS to its end, if a session is agreed on in the time for a first
     /// byte.
-    pub(super) async fn serve_tls<S, B>(
+    pub(super) async fn serve_tls<S>(
         self,
         http: Arc<auto::Builder<TrackedExecutor>>,
         (tls, socket): (ServerTls, TcpStream),
         service: S,
         salt: u16,
     ) where
-        S: Service<Request<RequestBody>, Response = Response<B>>,
-        S::Future: Send + 'static,
-        S::Error: Into<BoxError>,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
+        S: ConnectionService,
     {
         if let Some(stream) = tls.accept(socket, self.limits.first_byte).await {
             self.serve(http, stream, service, salt).await;
@@ -106,7 +98,7 @@ impl ConnectionContext {
     }
 
     /// Serves a connection to its end. `salt` spreads the ends of connections that began together.
-    pub(super) async fn serve<T, S, B>(
+    pub(super) async fn serve<T, S>(
         self,
         http: Arc<auto::Builder<TrackedExecutor>>,
         socket: T,
@@ -114,11 +106,7 @@ impl ConnectionContext {
         salt: u16,
     ) where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        S: Service<Request<RequestBody>, Response = Response<B>>,
-        S::Future: Send + 'static,
-        S::Error: Into<BoxError>,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
+        S: ConnectionService,
     {
         let activity = Arc::new(ConnectionActivity::default());
         let closing = self.closing.child_token();

@@ -8,6 +8,7 @@ mod accept_loop;
 mod activity;
 mod body;
 mod connection;
+mod connection_service;
 mod file_limit;
 mod head_rejection;
 mod health;
@@ -21,6 +22,7 @@ mod tls;
 
 pub use self::{
     body::{ReplyBody, RequestBody},
+    connection_service::ConnectionService,
     file_limit::max_connections,
     health::{HealthServer, serve_health},
     limits::ConnectionLimits,
@@ -28,11 +30,6 @@ pub use self::{
 };
 
 use accept_loop::AcceptLoop;
-use bytes::Bytes;
-use gateway_core::BoxError;
-use http::{Request, Response};
-use http_body::Body;
-use hyper::service::Service;
 use socket2::{SockRef, TcpKeepalive};
 use std::{io, net::SocketAddr, time::Duration};
 use tokio::net::{TcpListener, TcpSocket};
@@ -92,14 +89,10 @@ pub struct Listener {
 /// one has ended. `make` makes the service of one connection. A panic of the task that accepts them
 /// restarts it, and connections wait in the system meanwhile. Dropping this drops the listener, but
 /// not the connections.
-pub async fn serve<M, S, B>(listener: Listener, make: M, drain: &ListenerShutdown)
+pub async fn serve<M, S>(listener: Listener, make: M, drain: &ListenerShutdown)
 where
     M: Fn(SocketAddr) -> S,
-    S: Service<Request<RequestBody>, Response = Response<B>> + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
+    S: ConnectionService,
 {
     let name = listener.name;
     let accepting = AcceptLoop::new(listener, make, drain);

@@ -7,7 +7,9 @@ mod heads;
 mod shared;
 
 use super::*;
-use http_body::Frame;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Either, Full};
 use hyper::service::service_fn;
 use std::{
