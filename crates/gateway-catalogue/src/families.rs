@@ -11,10 +11,7 @@ mod openai;
 mod others;
 mod parse;
 
-use gateway_core::{
-    Effort, EffortSet, ForcedTools, ModelRules, ReasoningControl, ReasoningOff, ResponsesOnly,
-    SamplingSupport, StrictSchemas,
-};
+use gateway_core::{Effort, EffortSet, ModelRules, ReasoningControl, ReasoningOff};
 pub use parse::{FamilyName, parse};
 
 /// The maker of the models of a family.
@@ -106,23 +103,7 @@ const LOW_TO_MAX: EffortSet = EffortSet::range(Effort::Low, Effort::Max);
 const NONE: EffortSet = EffortSet::of(&[Effort::None]);
 
 /// The rules of a model that nothing is known of: the base of the tables' rows.
-const UNKNOWN: ModelRules = ModelRules {
-    sampling: SamplingSupport::Unknown,
-    reasoning: ReasoningControl::Unknown,
-    efforts: EffortSet::EMPTY,
-    efforts_of_responses: EffortSet::EMPTY,
-    default_effort: None,
-    forced_tools: ForcedTools::Unknown,
-    responses_only: ResponsesOnly::Never,
-    refuses_prefill: false,
-    refuses_penalties: false,
-    refuses_stop: false,
-    refuses_choices: false,
-    bounds_completion: false,
-    needs_signatures: false,
-    takes_system_turns: false,
-    strict_schemas: StrictSchemas::Unknown,
-};
+const UNKNOWN: ModelRules = ModelRules::UNKNOWN;
 
 /// A model that decides how long to reason.
 const fn adaptive(off: ReasoningOff, budget: bool) -> ReasoningControl {

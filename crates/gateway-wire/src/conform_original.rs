@@ -247,23 +247,7 @@ mod tests {
         ..UNKNOWN
     };
 
-    const UNKNOWN: ModelRules = ModelRules {
-        sampling: gateway_core::SamplingSupport::Unknown,
-        reasoning: ReasoningControl::Unknown,
-        efforts: EffortSet::EMPTY,
-        efforts_of_responses: EffortSet::EMPTY,
-        default_effort: None,
-        forced_tools: ForcedTools::Unknown,
-        responses_only: gateway_core::ResponsesOnly::Never,
-        refuses_prefill: false,
-        refuses_penalties: false,
-        refuses_stop: false,
-        refuses_choices: false,
-        bounds_completion: false,
-        needs_signatures: false,
-        takes_system_turns: false,
-        strict_schemas: gateway_core::StrictSchemas::Unknown,
-    };
+    const UNKNOWN: ModelRules = ModelRules::UNKNOWN;
 
     /// What becomes of `members` of a request, and after a space what is reported.
     fn edited(dialect: Dialect, rules: &ModelRules, members: &str) -> String {

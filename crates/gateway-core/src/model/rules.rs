@@ -42,6 +42,27 @@ pub struct ModelRules {
     pub strict_schemas: StrictSchemas,
 }
 
+impl ModelRules {
+    /// The rules of an unknown model: the default, as a constant.
+    pub const UNKNOWN: Self = Self {
+        sampling: SamplingSupport::Unknown,
+        reasoning: ReasoningControl::Unknown,
+        efforts: EffortSet::EMPTY,
+        efforts_of_responses: EffortSet::EMPTY,
+        default_effort: None,
+        forced_tools: ForcedTools::Unknown,
+        responses_only: ResponsesOnly::Never,
+        refuses_prefill: false,
+        refuses_penalties: false,
+        refuses_stop: false,
+        refuses_choices: false,
+        bounds_completion: false,
+        needs_signatures: false,
+        takes_system_turns: false,
+        strict_schemas: StrictSchemas::Unknown,
+    };
+}
+
 /// The JSON schemas to which a model can be held strictly.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum StrictSchemas {
