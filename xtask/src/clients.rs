@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Checks that match this regular expression
     #[arg(long)]
     check: Option<String>,
+    /// The models of the suites that change providers, one a provider: `openai=openai/gpt-6.1-sol,...`
+    #[arg(long)]
+    cross: Option<String>,
     /// The dialect of the provider
     #[arg(long, value_enum, default_value_t = Dialect::Openai)]
     provider: Dialect,
@@ -76,7 +79,9 @@ fn flags(arguments: &Arguments, gateway: u16, upstream: u16) -> Vec<String> {
         add("--upstream-url", &format!("http://127.0.0.1:{upstream}"));
         add("--provider", arguments.provider.name());
     }
-    for (name, value) in [("--only", &arguments.only), ("--check", &arguments.check)] {
+    for (name, value) in
+        [("--only", &arguments.only), ("--check", &arguments.check), ("--cross", &arguments.cross)]
+    {
         if let Some(value) = value {
             add(name, value);
         }
@@ -126,6 +131,7 @@ mod tests {
         assert!(
             passed("--check chat --provider ollama").contains("--provider ollama --check chat")
         );
+        assert!(passed("--cross openai=a/b").contains("--cross openai=a/b"));
         assert!(passed("").contains("--upstream-url http://127.0.0.1:2"));
         let real = passed("--real");
         assert!(real.ends_with("--real") && !real.contains("--embed-model"), "{real}");
