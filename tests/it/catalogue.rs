@@ -158,3 +158,34 @@ async fn imported_data_set_serves_as_catalogue() {
         fs::remove_file(path).unwrap();
     }
 }
+
+#[tokio::test]
+async fn import_keeps_cheaper_hours_and_ranges_of_prompts() {
+    let (json, own) = (file("hours"), file("imported-hours"));
+    let range = |from: u32, rate: f64| {
+        json!({ "range": [from, from + 1000], "input_cost_per_token": rate,
+            "output_cost_per_token": rate })
+    };
+    let models = json!({
+        "deepseek/deepseek-x": { "litellm_provider": "deepseek", "mode": "chat",
+            "input_cost_per_token": 2e-6, "output_cost_per_token": 4e-6,
+            "off_peak_pricing": { "hours_utc": "16:30-00:30", "input_cost_per_token": 1e-6 } },
+        "dashscope/qwen-x": { "litellm_provider": "dashscope", "mode": "chat",
+            "tiered_pricing": [range(0, 1e-6), range(1000, 2e-6)] },
+    });
+    write(&json, &models.to_string());
+    let gateway = Setup::new().start().await;
+    let names = [json.to_string_lossy(), own.to_string_lossy()];
+    gateway.run(&["catalogue", "import", &names[0], "-o", &names[1]]);
+    let imported = fs::read_to_string(&own).unwrap();
+    for row in [
+        "deepseek/deepseek-x\n\t* l i=2 o=4 off@1234567/00:00-00:30,16:30-24:00 i=1\n",
+        "dashscope/qwen-x\n\t* l i=1 o=1 >1000 i=2 o=2\n",
+    ] {
+        assert!(imported.contains(row), "{row} in the imported catalogue");
+    }
+    assert_eq!(gateway.run(&["catalogue", "diff", &names[0], &names[1]]), "no differences\n");
+    for path in [&json, &own] {
+        fs::remove_file(path).unwrap();
+    }
+}
