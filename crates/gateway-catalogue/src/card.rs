@@ -37,7 +37,8 @@ pub(crate) fn card(row: &ModelRow) -> ModelCard {
             .map(|price| {
                 let source: Arc<str> = price.sources.as_str().into();
                 let off_peak = price.off_peak_price();
-                PricePeriod { from: price.from, source, price: price.price.clone(), off_peak }
+                let priced = price.price.clone().with_unit_fees(price.fees);
+                PricePeriod { from: price.from, source, price: priced, off_peak }
             })
             .collect(),
     );

@@ -1,7 +1,7 @@
 //! A row of the catalogue: the facts about one model at one provider, as data.
 
 use gateway_core::{
-    Date, Effort, EffortSet, ModelKind, OffPeakPrice, Price, PriceWindow, TokenRates,
+    Date, Effort, EffortSet, ModelKind, OffPeakPrice, Price, PriceWindow, TokenRates, UnitFees,
 };
 
 /// The facts about one model at one provider.
@@ -82,19 +82,9 @@ impl PriceRow {
     pub(crate) fn off_peak_price(&self) -> Option<OffPeakPrice> {
         let OffPeakRates { windows, rates } = self.off_peak.as_ref()?;
         let price = Price { rates: *rates, variants: self.price.variants.clone() };
+        let price = price.with_unit_fees(self.fees);
         Some(OffPeakPrice { windows: windows.as_slice().into(), price })
     }
-}
-
-/// Fees for what is not counted in tokens, in nano-dollars each.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct UnitFees {
-    /// Nano-dollars for an image.
-    pub image: u64,
-    /// Nano-dollars for a second of sound or video.
-    pub second: u64,
-    /// Nano-dollars for a thousand characters.
-    pub kilo_characters: u64,
 }
 
 /// Endpoints and their letters.
@@ -247,7 +237,7 @@ impl ModelRow {
     pub(crate) fn drop_doubtful_prices(&mut self) {
         let (kind, may_be_free) = (self.kind, self.id.contains("free"));
         self.prices.retain(|it| {
-            let is_nothing = it.price.is_free() && it.fees == UnitFees::default();
+            let is_nothing = it.price.is_free() && it.fees == UnitFees::NONE;
             let is_doubtful = kind == ModelKind::Chat && it.price.rates.output == 0;
             !(is_nothing || is_doubtful) || may_be_free || it.sources == "o"
         });

@@ -15,8 +15,8 @@
 pub(crate) mod off_peak;
 mod rates;
 
-use crate::row::{AbilitySet, ModelRow, PriceRow, UnitFees};
-use gateway_core::{Date, Effort, EffortSet, ModelKind, Price};
+use crate::row::{AbilitySet, ModelRow, PriceRow};
+use gateway_core::{Date, Effort, EffortSet, ModelKind, Price, UnitFees};
 use std::fmt::Write as _;
 
 pub(crate) use rates::decimal;
@@ -81,7 +81,8 @@ pub(crate) fn price_words(price: &PriceRow) -> String {
 /// The words of a price that no row has.
 pub(crate) fn standard_rates(price: &Price) -> String {
     let mut out = String::new();
-    rates::write_rate_words(price, &UnitFees::default(), &mut out);
+    let fees = price.variants.as_ref().map_or(UnitFees::NONE, |variants| variants.units);
+    rates::write_rate_words(price, &fees, &mut out);
     out.trim_start().to_owned()
 }
 

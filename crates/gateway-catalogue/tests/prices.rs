@@ -1,7 +1,7 @@
 //! The prices of the catalogue: golden costs, sources, and what no price may do.
 
 use gateway_catalogue::TextCatalogue;
-use gateway_core::{Date, ModelCatalogue as _, ModelKind, ServiceTier, Usage};
+use gateway_core::{BilledUnits, Date, ModelCatalogue as _, ModelKind, ServiceTier, Usage};
 
 /// 1,000 tokens read, 300 from the cache, 200 and 50 written to it for a short and a long time, 400
 /// written, and 100 of thinking.
@@ -28,6 +28,7 @@ const EVERY_CLASS: Usage = Usage {
     audio_output: 40,
     image_output: 50,
     searches: 3,
+    units: BilledUnits { images: 0, audio_millis: 0, characters: 0 },
     tier: None,
     stated_total: None,
     is_odd: false,
@@ -46,6 +47,7 @@ const LONG: Usage = Usage {
     audio_output: 0,
     image_output: 0,
     searches: 0,
+    units: BilledUnits { images: 0, audio_millis: 0, characters: 0 },
     tier: None,
     stated_total: None,
     is_odd: false,

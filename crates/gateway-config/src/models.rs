@@ -9,9 +9,9 @@ use super::{
 };
 use gateway_core::{
     Capabilities, Dialect, ModelCard, ModelRules, Price, PriceHistory, ReasoningControl,
-    ReasoningOff, ReasoningStyle, SamplingSupport, TokenRates,
+    ReasoningOff, ReasoningStyle, SamplingSupport, TokenRates, UnitFees,
 };
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 choice! {
     /// The way reasoning is requested.
@@ -62,7 +62,8 @@ section! {
         embeddings: Option<bool> = None;
         /// The form in which reasoning is requested.
         reasoning: Option<ModelReasoning> = None;
-        /// Price in US dollars per million tokens: `{ input, output, cache_read, cache_write, cache_write_1h, reasoning, audio_input, audio_output }`.
+        /// Price in US dollars per million tokens: `{ input, output, cache_read, cache_write, cache_write_1h, reasoning, audio_input, audio_output, image_input, image_output }`,
+        /// and for what is not counted in tokens: `{ per_request, per_image, per_second, per_1k_characters }`. Without one of those, `input` and `output` are needed.
         price: Option<Price> = None;
     }
 }
@@ -72,13 +73,14 @@ const NANO: f64 = 1e9;
 
 impl SettingType for Price {
     fn expects() -> String {
-        "a table of US dollars for a million tokens, `input` and `output` at least".to_owned()
+        "a table of US dollars for a million tokens, `input` and `output` at least, or for a unit: `per_request`, `per_image`, `per_second`, `per_1k_characters`".to_owned()
     }
 
     fn read(node: &super::raw_value::ConfigValue) -> Option<Self> {
         let ValueKind::Table(table) = &node.content else { return None };
         let mut price = TokenRates::default();
         let (mut input, mut output) = (None, None);
+        let (mut fees, mut request) = (UnitFees::NONE, 0);
         for (class, node) in table {
             let dollars = f64::read(node).filter(|dollars| (0.0..=1e6).contains(dollars))?;
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range")]
@@ -92,12 +94,23 @@ impl SettingType for Price {
                 "reasoning" => &mut price.reasoning,
                 "audio_input" => &mut price.audio_input,
                 "audio_output" => &mut price.audio_output,
-                _ => return None,
+                "image_input" => &mut price.image_input,
+                "image_output" => &mut price.image_output,
+                unit => {
+                    *unit_fee(unit, &mut fees, &mut request)? = nano;
+                    continue;
+                }
             };
             *field = Some(nano);
         }
-        (price.input, price.output) = (input?, output?);
-        Some(Self::from(price))
+        let is_by_unit = request > 0 || fees != UnitFees::NONE;
+        let needed = |rate: Option<u64>| rate.or(is_by_unit.then_some(0));
+        (price.input, price.output) = (needed(input)?, needed(output)?);
+        let mut price = Self::from(price).with_unit_fees(fees);
+        if request > 0 {
+            Arc::make_mut(price.variants.get_or_insert_default()).request = request;
+        }
+        Some(price)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "prices are small")]
@@ -112,13 +125,36 @@ impl SettingType for Price {
             ("reasoning", rates.reasoning),
             ("audio_input", rates.audio_input),
             ("audio_output", rates.audio_output),
+            ("image_input", rates.image_input),
+            ("image_output", rates.image_output),
         ];
+        let units = self.variants.as_ref().map(|it| {
+            let UnitFees { image, second, kilo_characters } = it.units;
+            [
+                ("per_request", Some(it.request)),
+                ("per_image", Some(image)),
+                ("per_second", Some(second)),
+                ("per_1k_characters", Some(kilo_characters)),
+            ]
+        });
+        let units = units.into_iter().flatten().filter(|(_, fee)| *fee != Some(0));
         let shown = |(class, nano): (&str, Option<u64>)| {
             nano.map(|nano| format!("{class} = {}", nano as f64 / NANO))
         };
-        let shown: Vec<_> = classes.into_iter().filter_map(shown).collect();
+        let shown: Vec<_> = classes.into_iter().chain(units).filter_map(shown).collect();
         Some(format!("{{ {} }}", shown.join(", ")))
     }
+}
+
+/// The place of the fee called `name`; `None` if there is none of that name.
+fn unit_fee<'a>(name: &str, fees: &'a mut UnitFees, request: &'a mut u64) -> Option<&'a mut u64> {
+    Some(match name {
+        "per_request" => request,
+        "per_image" => &mut fees.image,
+        "per_second" => &mut fees.second,
+        "per_1k_characters" => &mut fees.kilo_characters,
+        _ => return None,
+    })
 }
 
 impl ModelEntry {

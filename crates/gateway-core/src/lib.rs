@@ -14,6 +14,7 @@
 
 mod answer;
 mod attempt;
+mod billed_units;
 mod calendar;
 mod caught_panic;
 mod chunk;
@@ -57,6 +58,7 @@ pub use self::{
     attempt::{
         Attempt, AttemptOutcome, CacheDirective, CacheStatus, PlannedAttempt, UnavailableReason,
     },
+    billed_units::{BilledUnits, UnitFees},
     calendar::Date,
     caught_panic::{CaughtPanic, catch_panic},
     chunk::{Chunk, ChunkStream, metered},

@@ -10,7 +10,7 @@ pub use self::{
     tier::ServiceTier,
 };
 
-use crate::{NanoDollars, Usage};
+use crate::{NanoDollars, UnitFees, Usage};
 use std::sync::Arc;
 
 /// Rates in nano-dollars for a million tokens of each class.
@@ -77,6 +77,8 @@ pub struct PriceVariants {
     pub request: u64,
     /// Nano-dollars for each web search.
     pub search: u64,
+    /// Fees for what is not counted in tokens.
+    pub units: UnitFees,
 }
 
 impl TokenRates {
@@ -138,6 +140,16 @@ impl Price {
         &FREE
     }
 
+    /// Returns the price with `fees` for what is not counted in tokens.
+    #[must_use]
+    pub fn with_unit_fees(mut self, fees: UnitFees) -> Self {
+        if fees != UnitFees::NONE {
+            let variants = self.variants.get_or_insert_default();
+            Arc::make_mut(variants).units = fees;
+        }
+        self
+    }
+
     /// Whether no usage costs anything.
     pub fn is_free(&self) -> bool {
         self == Self::free()
@@ -159,7 +171,9 @@ impl Price {
     pub fn cost(&self, usage: &Usage) -> NanoDollars {
         let tokens = self.rates_for(usage).sum(usage).div_ceil(1_000_000);
         let fees = self.variants.as_ref().map_or(0, |variants| {
-            u128::from(variants.request) + u128::from(variants.search) * u128::from(usage.searches)
+            (u128::from(variants.request)
+                + u128::from(variants.search) * u128::from(usage.searches))
+            .saturating_add(variants.units.cost(&usage.units))
         });
         NanoDollars(u64::try_from(tokens.saturating_add(fees)).unwrap_or(u64::MAX))
     }
@@ -174,6 +188,7 @@ impl From<TokenRates> for Price {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::BilledUnits;
 
     #[track_caller]
     fn check(usage: Usage, price: &Price, nano_dollars: u64) {
@@ -210,6 +225,7 @@ mod tests {
             ],
             request: 7,
             search: 100,
+            units: UnitFees { image: 1000, ..UnitFees::NONE },
         };
         Price { rates: times(1, 1), variants: Some(Arc::new(variants)) }
     }
@@ -251,5 +267,17 @@ mod tests {
     #[test]
     fn searches_and_requests_have_fees() {
         check(Usage { searches: 3, ..Usage::default() }, &tiered(), 307);
+        let units = BilledUnits { images: 2, ..BilledUnits::NONE };
+        check(Usage { units, ..Usage::default() }, &tiered(), 2007);
+    }
+
+    #[test]
+    fn price_with_unit_fees_alone_is_not_free() {
+        let fees = UnitFees { kilo_characters: 15, ..UnitFees::NONE };
+        assert!(Price::default().with_unit_fees(UnitFees::NONE).is_free());
+        let price = Price::default().with_unit_fees(fees);
+        let units = BilledUnits { characters: 2000, ..BilledUnits::NONE };
+        check(Usage { units, ..Usage::default() }, &price, 30);
+        assert!(!price.is_free());
     }
 }

@@ -1,6 +1,6 @@
 //! Token usage and cost.
 
-use crate::ServiceTier;
+use crate::{BilledUnits, ServiceTier};
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
@@ -33,6 +33,9 @@ pub struct Usage {
     /// Searches of the web that the provider ran and bills by the call.
     #[serde(skip_serializing_if = "is_zero")]
     pub searches: u64,
+    /// Units that are not counted in tokens: images, time, characters.
+    #[serde(skip_serializing_if = "BilledUnits::is_empty")]
+    pub units: BilledUnits,
     /// The service tier that was served, as the answer names it; the standard one if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<ServiceTier>,
@@ -58,6 +61,7 @@ impl Usage {
         image_input: 0,
         image_output: 0,
         searches: 0,
+        units: BilledUnits::NONE,
         tier: None,
         stated_total: None,
         is_odd: false,
@@ -79,6 +83,11 @@ impl Usage {
             .saturating_add(self.reasoning)
             .saturating_add(self.audio_output)
             .saturating_add(self.image_output)
+    }
+
+    /// Whether something was counted: tokens of the prompt or of the completion, or other units.
+    pub const fn is_reported(&self) -> bool {
+        self.prompt() > 0 || self.completion() > 0 || !self.units.is_empty()
     }
 
     /// All tokens, as the provider counts them.
@@ -106,6 +115,7 @@ impl AddAssign for Usage {
         ] {
             *mine = mine.saturating_add(more);
         }
+        self.units += other.units;
         self.stated_total = stated.then_some(total);
         self.tier = other.tier.or(self.tier);
         self.is_odd |= other.is_odd;

@@ -4,7 +4,7 @@
 //! Providers report to it at the place where they write and read, so that what was spent is known
 //! whatever became of the response: retried, left by its caller, one round of several.
 
-use crate::{ModelCard, Usage, estimate, sync};
+use crate::{BilledUnits, ModelCard, Usage, estimate, sync};
 use bytes::Bytes;
 use std::{
     fmt, mem,
@@ -47,6 +47,8 @@ struct MeteredCall {
     provider: Arc<str>,
     card: Option<Arc<ModelCard>>,
     input: InputSize,
+    /// The units that are owed beside the input once it is sent.
+    units: BilledUnits,
     state: CallState,
     /// The number of times that it was written to a connection that broke without an answer.
     unanswered: u64,
@@ -100,6 +102,7 @@ impl UsageMeter {
             provider: Arc::clone(provider),
             card: card.cloned(),
             input,
+            units: BilledUnits::NONE,
             state: CallState::Planned,
             unanswered: 0,
             usage: None,
@@ -139,6 +142,12 @@ impl UsageMeter {
 }
 
 impl CallMeter {
+    /// Sets the units that are owed beside the input from when the request is written, unless the
+    /// upstream reports what it has used.
+    pub fn set_units(&self, units: BilledUnits) {
+        self.update(|call| call.units = units);
+    }
+
     /// Records that the request was written to the upstream: from now on its input is owed.
     pub fn sent(&self) {
         self.update(|call| {
@@ -221,7 +230,7 @@ impl MeteredCall {
             CallState::Completed => true,
         };
         // A report of no tokens at all reports nothing.
-        let reported = self.usage.filter(|usage| usage.prompt() > 0 || usage.completion() > 0);
+        let reported = self.usage.filter(Usage::is_reported);
         let (usage, is_estimated) = match reported {
             Some(usage) if is_complete => (usage, false),
             // What the provider reported before the end is what it knew then.
@@ -233,8 +242,8 @@ impl MeteredCall {
                 (Usage { input, output, stated_total: None, ..usage }, true)
             }
             None => {
-                let (input, output) = (self.input_tokens(), self.outputs);
-                (Usage { input, output, ..Usage::default() }, true)
+                let (input, output, units) = (self.input_tokens(), self.outputs, self.units);
+                (Usage { input, output, units, ..Usage::default() }, true)
             }
         };
         let (provider, card) = (Arc::clone(&self.provider), self.card.clone());
@@ -246,7 +255,8 @@ impl MeteredCall {
         if self.state != CallState::Planned {
             return self.usage();
         }
-        let usage = Usage { input: self.input_tokens(), ..Usage::default() };
+        let (input, units) = (self.input_tokens(), self.units);
+        let usage = Usage { input, units, ..Usage::default() };
         let (provider, card) = (Arc::clone(&self.provider), self.card.clone());
         Some(CallUsage { provider, card, usage, is_estimated: true })
     }
@@ -373,6 +383,20 @@ mod tests {
             },
             "100 1~",
         );
+    }
+
+    #[test]
+    fn units_are_owed_unless_usage_is_reported() {
+        let units = BilledUnits { images: 2, ..BilledUnits::NONE };
+        for (reply, expected) in [(None, units), (Some(reported(30, 5)), BilledUnits::NONE)] {
+            let meter = Arc::new(UsageMeter::default());
+            let call = meter.call(&"p".into(), None, &[]);
+            call.set_units(units);
+            assert!(usage(&meter).is_empty());
+            call.sent();
+            call.completed(reply);
+            assert_eq!(usage(&meter).first().map(|it| it.usage.units), Some(expected));
+        }
     }
 
     /// Keeps the input and output tokens owed at each further call.

@@ -187,7 +187,7 @@ fn price_of_nothing_belongs_to_local_and_free_models() {
         let is_free = row
             .prices
             .iter()
-            .any(|it| it.price.is_free() && it.fees == crate::row::UnitFees::default());
+            .any(|it| it.price.is_free() && it.fees == gateway_core::UnitFees::NONE);
         let may_be = row.provider == "inference" || row.id.contains("free");
         assert!(!is_free || may_be, "{}/{}", row.provider, row.id);
     }

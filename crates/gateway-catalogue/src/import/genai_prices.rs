@@ -5,9 +5,9 @@ mod hours;
 use super::{is_plain, nano, number};
 use crate::{
     error::CatalogueError,
-    row::{ModelRow, PriceRow, UnitFees},
+    row::{ModelRow, PriceRow},
 };
-use gateway_core::{Date, Price, PriceVariants, RateCard, ServiceTier, TokenRates};
+use gateway_core::{Date, Price, PriceVariants, RateCard, ServiceTier, TokenRates, UnitFees};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -141,6 +141,7 @@ fn price(prices: &Value) -> Option<Price> {
         tiers: Vec::new(),
         request: request.unwrap_or(0),
         search: search.unwrap_or(0),
+        units: UnitFees::NONE,
     };
     let variants = (variants != PriceVariants::default()).then(|| Arc::new(variants));
     Some(Price { rates: base, variants })

@@ -6,9 +6,9 @@ mod prices;
 use super::{is_plain, number};
 use crate::{
     error::CatalogueError,
-    row::{ENDPOINTS, MODALITIES, ModelAbility, ModelRow, PriceRow, UnitFees},
+    row::{ENDPOINTS, MODALITIES, ModelAbility, ModelRow, PriceRow},
 };
-use gateway_core::{Date, Effort, EffortSet, ModelKind, Price};
+use gateway_core::{Date, Effort, EffortSet, ModelKind, Price, UnitFees};
 use serde_json::Value;
 
 /// `LiteLLM`'s providers, ours, and the beginnings of names that repeat the provider.

@@ -3,9 +3,9 @@
 use super::{is_plain, nano, number};
 use crate::{
     error::CatalogueError,
-    row::{MODALITIES, ModelAbility, ModelRow, PriceRow, UnitFees},
+    row::{MODALITIES, ModelAbility, ModelRow, PriceRow},
 };
-use gateway_core::{Date, Price, PriceVariants, TokenRates};
+use gateway_core::{Date, Price, PriceVariants, TokenRates, UnitFees};
 use serde_json::Value;
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Rates as words: `i=2.5 o=15 >272000 i=5`.
 
 use super::off_peak;
-use crate::row::{OffPeakRates, PriceRow, UnitFees};
-use gateway_core::{Date, Price, PriceVariants, RateCard, ServiceTier, TokenRates};
+use crate::row::{OffPeakRates, PriceRow};
+use gateway_core::{Date, Price, PriceVariants, RateCard, ServiceTier, TokenRates, UnitFees};
 use std::{fmt::Write as _, sync::Arc};
 
 /// A class of tokens: its word, and its rate.

@@ -73,7 +73,7 @@ impl RequestAccounting {
     fn unmetered_usage(&self, end: StreamEnd<'_>) -> AccountedUsage {
         let is_complete = matches!(end, StreamEnd::Complete);
         // A report of no tokens at all reports nothing.
-        let reported = self.usage.filter(|usage| usage.prompt() > 0 || usage.completion() > 0);
+        let reported = self.usage.filter(Usage::is_reported);
         let is_estimated = !is_complete || reported.is_none();
         let usage = match reported {
             Some(usage) if is_complete => usage,

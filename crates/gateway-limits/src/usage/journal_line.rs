@@ -107,6 +107,9 @@ fn write_usage(usage: &Usage, cost: Option<NanoDollars>, line: &mut Vec<u8>) {
         (b'A', usage.audio_output),
         (b'P', usage.image_output),
         (b's', usage.searches),
+        (b'g', usage.units.images),
+        (b'm', usage.units.audio_millis),
+        (b'c', usage.units.characters),
     ] {
         if count > 0 {
             line.push(letter);
@@ -205,6 +208,9 @@ fn read_usage(text: &str) -> Option<Usage> {
             'A' => usage.audio_output = count,
             'P' => usage.image_output = count,
             's' => usage.searches = count,
+            'g' => usage.units.images = count,
+            'm' => usage.units.audio_millis = count,
+            'c' => usage.units.characters = count,
             '=' => usage.stated_total = Some(count),
             '@' => usage.tier = ServiceTier::ALL.get(usize::try_from(count).ok()?).copied(),
             _ => return None,
@@ -223,6 +229,7 @@ fn outcome_named(name: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gateway_core::BilledUnits;
     use proptest::prelude::*;
 
     fn row(model: &str) -> Arc<UsageRecord> {
@@ -236,9 +243,10 @@ mod tests {
         })
     }
 
-    fn usage(counts: [u64; 11], total: Option<u64>) -> Usage {
+    fn usage(counts: [u64; 14], total: Option<u64>) -> Usage {
         let [input, cache_read, cache_write, cache_write_1h, audio_input, image_input, ..] = counts;
-        let [.., output, reasoning, audio_output, image_output, searches] = counts;
+        let [.., output, reasoning, audio_output, image_output, searches, _, _, _] = counts;
+        let [.., images, audio_millis, characters] = counts;
         Usage {
             input,
             cache_read,
@@ -251,6 +259,7 @@ mod tests {
             image_input,
             image_output,
             searches,
+            units: BilledUnits { images, audio_millis, characters },
             tier: total.map(|_| ServiceTier::Flex),
             stated_total: total,
             is_odd: false,
@@ -273,7 +282,7 @@ mod tests {
         #[test]
         fn events_survive_the_journal(
             model in any::<String>(),
-            counts in any::<[u64; 11]>(),
+            counts in any::<[u64; 14]>(),
             total in any::<Option<u64>>(),
             cost in any::<Option<u64>>(),
         ) {

@@ -1,10 +1,7 @@
 //! `LiteLLM`'s prices: names that end in thresholds and tiers.
 
-use crate::{
-    import::{nano, number},
-    row::UnitFees,
-};
-use gateway_core::{Price, PriceVariants, RateCard, ServiceTier, TokenRates};
+use crate::import::{nano, number};
+use gateway_core::{Price, PriceVariants, RateCard, ServiceTier, TokenRates, UnitFees};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
