@@ -66,6 +66,7 @@ mod panics;
 mod passthrough;
 mod pricing;
 mod providers;
+mod relay;
 mod reloading;
 mod request_log;
 mod resilience;

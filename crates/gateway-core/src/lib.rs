@@ -39,6 +39,7 @@ mod pattern;
 mod price;
 mod provider;
 mod reasoning_replay;
+mod relay;
 mod request;
 mod route;
 mod seal_owner;
@@ -98,6 +99,7 @@ pub use self::{
         ProviderResponse, ResponseMeta, Target,
     },
     reasoning_replay::ReasoningReplay,
+    relay::{ModelPlace, RelayBody, RelayRequest, ReplyUnit},
     request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat, TextCompletion},
     route::{MAX_ALIASES, Route, Routes, Rule},
     seal_owner::SealOwner,

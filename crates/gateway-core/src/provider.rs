@@ -2,8 +2,9 @@
 
 use crate::{
     Attempt, CacheDirective, CacheStatus, CallMeter, ChatRequest, ChatResponse, ChunkStream,
-    Collector, Content, Dialect, DroppedParams, EmbeddingCall, EmbeddingResult, ModelCard, Part,
-    PlannedAttempt, RawRequest, Result, SealOwner, UnavailableReason, UsageMeter,
+    Collector, Content, Dialect, DroppedParams, EmbeddingCall, EmbeddingResult, ErrorKind,
+    GatewayError, ModelCard, Part, PlannedAttempt, RawRequest, RelayRequest, Result, SealOwner,
+    UnavailableReason, UsageMeter,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -111,6 +112,8 @@ pub enum Payload {
     Raw(Arc<RawRequest>),
     /// A request that was composed or edited by the gateway.
     Parsed(Arc<ChatRequest>),
+    /// A request that is relayed as it is, and holds no conversation.
+    Relayed(Arc<RelayRequest>),
 }
 
 /// The depth to which a provider decodes chunks whose bytes are passed on verbatim.
@@ -198,10 +201,13 @@ pub struct ResponseMeta {
     pub passthrough: Option<PassthroughBody>,
 }
 
-/// The body of a response that is not streamed, and passes on while it arrives: its verbatim bytes
-/// are those of its chunks, one after the other. Its last bytes come after it was found complete.
+/// The body of a response that passes on while it arrives: its verbatim bytes are those of its chunks,
+/// one after the other. Unless the request was relayed, its last bytes come after it was found
+/// complete.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PassthroughBody {
+    /// The HTTP status of the reply.
+    pub status: u16,
     /// Length of the body in bytes, if the upstream announced it.
     pub length: Option<u64>,
 }
@@ -236,6 +242,10 @@ impl ProviderRequest {
         match &self.payload {
             Payload::Raw(original) => original.decoded(),
             Payload::Parsed(request) => Ok(request),
+            Payload::Relayed(_) => {
+                let message = "a relayed request holds no conversation";
+                Err(GatewayError::new(ErrorKind::Internal, message))
+            }
         }
     }
 
@@ -244,6 +254,15 @@ impl ProviderRequest {
         match &self.payload {
             Payload::Raw(original) => Some(original.dialect),
             Payload::Parsed(request) => request.dialect,
+            Payload::Relayed(_) => None,
+        }
+    }
+
+    /// Returns the relayed request, if this is one.
+    pub fn relayed(&self) -> Option<&Arc<RelayRequest>> {
+        match &self.payload {
+            Payload::Relayed(relayed) => Some(relayed),
+            Payload::Raw(_) | Payload::Parsed(_) => None,
         }
     }
 
@@ -255,6 +274,7 @@ impl ProviderRequest {
                 let messages = request.messages.iter().rev();
                 messages.flat_map(|message| message.parts.iter().rev()).find_map(owner_of_part)
             }
+            Payload::Relayed(_) => None,
         }
     }
 
@@ -262,7 +282,7 @@ impl ProviderRequest {
     pub fn original(&self, dialect: Dialect) -> Option<&RawRequest> {
         match &self.payload {
             Payload::Raw(original) if original.dialect == dialect => Some(original),
-            Payload::Raw(_) | Payload::Parsed(_) => None,
+            Payload::Raw(_) | Payload::Parsed(_) | Payload::Relayed(_) => None,
         }
     }
 }

@@ -91,7 +91,7 @@ impl ProviderLayer for ReasoningReplay {
                 api.is_none_or(|api| api == *dialect) && !is_moved
             })
         };
-        let is_carried = self.carried_by.iter().any(speaks);
+        let is_carried = call.relayed().is_some() || self.carried_by.iter().any(speaks);
         match Tenant::new(Arc::clone(&call.context.tenant)).filter(|_| !is_carried) {
             Some(tenant) => Box::pin(self.replay(call, tenant)),
             None => self.inner.generate(call),

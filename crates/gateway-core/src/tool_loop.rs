@@ -146,6 +146,7 @@ impl ToolLoop {
         let described = match &call.payload {
             Payload::Raw(original) => original.envelope.tools.is_some(),
             Payload::Parsed(request) => !request.tools.is_empty(),
+            Payload::Relayed(_) => false,
         };
         if self.offered.is_empty() && !described {
             return Ok(HashSet::new());

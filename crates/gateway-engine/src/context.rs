@@ -6,8 +6,8 @@ use crate::{
 };
 use bytes::Bytes;
 use gateway_core::{
-    CacheStatus, Envelope, GatewayError, ModelKind, Price, Provider, ResponseMeta, Result,
-    ServiceTier, Target, UsageMeter,
+    BilledUnits, CacheStatus, Envelope, GatewayError, ModelKind, Price, Provider, ResponseMeta,
+    Result, ServiceTier, Target, UsageMeter,
 };
 use gateway_limits::{AdmissionPermit, QuotaReservation, TokenEstimate};
 use gateway_sessions::ThreadRecorder;
@@ -38,6 +38,8 @@ pub struct RequestContext {
     pub(crate) price: Option<Price>,
     /// The size of the request.
     pub(crate) input: TokenEstimate,
+    /// What the request asks for besides tokens.
+    pub(crate) units: BilledUnits,
     /// Maximum number of output tokens, if the request has one.
     pub(crate) max_output: Option<u64>,
     /// The service tier that the request asks for, if that may have a price of its own.

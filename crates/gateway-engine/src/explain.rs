@@ -88,6 +88,7 @@ async fn preview(context: &RequestContext, max_output: Option<u64>) -> LimitPrev
         models: [&*context.model, &*context.target.model],
         input: &context.input,
         output: max_output,
+        units: context.units,
         price: context.price.as_ref(),
         tier: context.tier,
     };

@@ -364,7 +364,7 @@ impl ComposedRequest {
                 None => chunks,
             };
             streamed(&context, dialect, reply, chunks, &mut meta).await.map(ResponseBody::Events)
-        } else if let Some(PassthroughBody { length }) = meta.passthrough {
+        } else if let Some(PassthroughBody { length, .. }) = meta.passthrough {
             Ok(ResponseBody::Passing { length, pieces: passing(chunks) })
         } else {
             whole(&mut context, dialect, reply, (chunks, recorder), &mut meta).await

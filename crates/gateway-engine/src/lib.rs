@@ -30,6 +30,7 @@ mod metrics;
 mod multi_prompt;
 mod observer;
 mod prepare;
+mod relay;
 mod request;
 mod request_log;
 mod request_records;
@@ -59,6 +60,7 @@ pub use self::{
     metrics::{InFlight, RefusalLabels, RequestMetrics, names as metric_names},
     observer::{ProgressObserver, RequestObserver, RequestStarted, RequestSummary},
     prepare::{Operation, PreparedRequest},
+    relay::InboundRelay,
     request::{CacheOptions, InboundRequest, RequestHead, RequestOptions},
     request_log::RequestLog,
     request_records::RequestRecords,

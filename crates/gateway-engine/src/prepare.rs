@@ -6,8 +6,10 @@ use crate::{
     response::{RequestFailure, ResponseFacts},
 };
 use bytes::Bytes;
-use gateway_core::{Envelope, ErrorKind, GatewayError, Result, Target};
-use gateway_limits::{Client, GrantedQuota, LimitError, QuotaDemand, TokenEstimate};
+use gateway_core::{BilledUnits, Envelope, ErrorKind, GatewayError, Result, Target};
+use gateway_limits::{
+    AdmissionPermit, Client, GrantedQuota, LimitError, QuotaDemand, TokenEstimate,
+};
 use gateway_providers::process_body;
 use gateway_wire::{InboundDialect, envelope, json, splice};
 use std::sync::Arc;
@@ -36,12 +38,56 @@ pub struct PreparedRequest {
     pub envelope: Envelope,
 }
 
+/// The model that a request names, and how it is asked.
+pub(crate) struct NamedModel {
+    /// The model, as the caller named it.
+    pub(crate) model: String,
+    /// Whether the response is streamed.
+    pub(crate) stream: bool,
+    /// Whether the body names a session.
+    pub(crate) names_session: bool,
+}
+
 /// A request after its envelope was read.
 enum RoutedRequest {
     /// It is routed.
     Prepared(Box<PreparedRequest>),
     /// It is a turn of a thread, whose conversation has to be loaded.
     InThread(Box<InboundRequest>),
+}
+
+impl RequestContext {
+    /// Reserves what the request needs of its client's limits.
+    ///
+    /// # Errors
+    ///
+    /// If a limit is reached, or the model has no price and a budget needs one.
+    pub(crate) async fn reserve(mut self: Box<Self>) -> Result<Box<Self>, Box<RequestFailure>> {
+        let engine = Arc::clone(&self.engine);
+        if self.price.is_none() {
+            engine.metrics.unpriced(&self.plan.route.provider);
+        }
+        let want = QuotaDemand {
+            models: [&*self.model, &*self.target.model],
+            input: &self.input,
+            output: self.max_output,
+            units: self.units,
+            price: self.price.as_ref(),
+            tier: self.tier,
+        };
+        let (client, peer) = (&self.head.client, self.head.peer);
+        match engine.limits.limiter.reserve(client, peer, &want).await {
+            Ok(GrantedQuota { reservation, status }) => {
+                self.reservation = reservation;
+                self.facts.rate_limits = status;
+                Ok(self)
+            }
+            Err(LimitError { error, status }) => {
+                self.facts.rate_limits = status;
+                Err(self.failure(error))
+            }
+        }
+    }
 }
 
 impl Engine {
@@ -70,26 +116,8 @@ impl Engine {
                 Box::pin(self.prepare_in_thread(dialect, operation, *request)).await?
             }
         };
-        let context = &mut prepared.context;
         if matches!(operation, Operation::Generate | Operation::Embed) {
-            let models = [&*context.model, &*context.target.model];
-            let (input, price) = (&context.input, context.price.as_ref());
-            if price.is_none() {
-                self.metrics.unpriced(&context.plan.route.provider);
-            }
-            let (output, tier) = (context.max_output, context.tier);
-            let want = QuotaDemand { models, input, output, price, tier };
-            let (client, peer) = (&context.head.client, context.head.peer);
-            match self.limits.limiter.reserve(client, peer, &want).await {
-                Ok(GrantedQuota { reservation, status }) => {
-                    context.reservation = reservation;
-                    context.facts.rate_limits = status;
-                }
-                Err(LimitError { error, status }) => {
-                    prepared.context.facts.rate_limits = status;
-                    return Err(prepared.context.failure(error));
-                }
-            }
+            prepared.context = prepared.context.reserve().await?;
         }
         Ok(prepared)
     }
@@ -137,37 +165,50 @@ impl Engine {
             Ok(read) => read,
             Err(error) => return Err(RequestFailure::unrouted(error, head.client, None)),
         };
-        let (plan, target, provider) = match self.resolve(&head.client, &envelope.model) {
-            Ok(resolved) => resolved,
-            Err(error) => {
-                return Err(RequestFailure::unrouted(error, head.client, Some(envelope.model)));
-            }
-        };
-        let price = self.limits.price(&plan.route.provider, target.card.as_deref()).cloned();
-        let context = Box::new(RequestContext {
-            engine: Arc::clone(self),
-            head,
-            permit,
+        let named = NamedModel {
             model: envelope.model.clone(),
             stream: envelope.stream,
             names_session: envelope.session.is_some(),
+        };
+        let mut context = self.context((head, permit), named)?;
+        context.input = TokenEstimate::of(body.clone());
+        context.max_output =
+            if operation == Operation::Generate { envelope.max_output } else { Some(0) };
+        context.tier = envelope.tier;
+        Ok(RoutedRequest::Prepared(Box::new(PreparedRequest { context, body, envelope })))
+    }
+
+    /// The context of a request for the model that it names.
+    pub(crate) fn context(
+        self: &Arc<Self>,
+        (head, permit): (RequestHead, Option<AdmissionPermit>),
+        NamedModel { model, stream, names_session }: NamedModel,
+    ) -> Result<Box<RequestContext>, Box<RequestFailure>> {
+        let (plan, target, provider) = match self.resolve(&head.client, &model) {
+            Ok(resolved) => resolved,
+            Err(error) => return Err(RequestFailure::unrouted(error, head.client, Some(model))),
+        };
+        let price = self.limits.price(&plan.route.provider, target.card.as_deref()).cloned();
+        Ok(Box::new(RequestContext {
+            engine: Arc::clone(self),
+            head,
+            permit,
+            model,
+            stream,
+            names_session,
             plan,
             target,
             provider,
             price,
-            input: TokenEstimate::of(body.clone()),
-            max_output: if operation == Operation::Generate {
-                envelope.max_output
-            } else {
-                Some(0)
-            },
-            tier: envelope.tier,
+            input: TokenEstimate::default(),
+            units: BilledUnits::NONE,
+            max_output: None,
+            tier: None,
             reservation: None,
             thread: None,
             meter: Arc::default(),
             facts: ResponseFacts::default(),
-        });
-        Ok(RoutedRequest::Prepared(Box::new(PreparedRequest { context, body, envelope })))
+        }))
     }
 
     /// Reads and checks what routing needs of a body. A turn of a thread is checked with the thread.

@@ -65,6 +65,16 @@ pub enum ResponseBody {
         /// The pieces, the last of which comes once the response was found complete.
         pieces: BoxStream<'static, Result<Bytes>>,
     },
+    /// The reply to a relayed request, in the provider's own words, as it arrives. An error means that
+    /// it has broken off. Dropping the stream cancels the upstream.
+    Relayed {
+        /// The HTTP status.
+        status: u16,
+        /// The length in bytes, if it is known.
+        length: Option<u64>,
+        /// The pieces.
+        pieces: BoxStream<'static, Result<Bytes>>,
+    },
     /// Server-sent events. Dropping the stream cancels the upstream.
     Events(BoxStream<'static, Bytes>),
 }
@@ -129,6 +139,7 @@ impl std::fmt::Debug for ResponseBody {
         f.write_str(match self {
             Self::Whole(_) => "Whole",
             Self::Passing { .. } => "Passing",
+            Self::Relayed { .. } => "Relayed",
             Self::Events(_) => "Events",
         })
     }

@@ -36,7 +36,7 @@ impl SessionDirective {
     ) -> Result<Option<SessionOptions>> {
         let inside = match original {
             Payload::Raw(raw) => raw.envelope.session.as_ref().map(|(id, _)| id.as_str()),
-            Payload::Parsed(_) => None,
+            Payload::Parsed(_) | Payload::Relayed(_) => None,
         };
         let id = match (inside, self.id.as_deref()) {
             (None, None) => return Ok(None),

@@ -5,7 +5,7 @@ use crate::{
     endpoint::Kind,
     explain,
     failure::FailedDispatch,
-    generation, headers, health, models, platform, reply,
+    generation, headers, health, models, platform, relay, reply,
     request::Origin,
     request_log, responses,
     service::{ArrivedRequest, HttpService, method_label},
@@ -46,6 +46,10 @@ pub(crate) fn dispatch<'a>(
             Box::pin(async move { Ok(serve_open(service, endpoint, (&origin, request)).await?) })
         }
         Kind::Keyed => Box::pin(serve_keyed(service, endpoint, origin, request)),
+        Kind::Relayed => match endpoint.relayed() {
+            Some(row) => Box::pin(relay::relay(service, row, origin, request)),
+            None => Box::pin(async { Err(unhandled().into()) }),
+        },
         Kind::Model if *request.method() != Method::POST => {
             let upgraded = upgrade(service, arrival.peer, request);
             Box::pin(async { upgraded })
@@ -215,7 +219,8 @@ async fn serve_client(
         | Endpoint::Responses
         | Endpoint::ResponseCompact
         | Endpoint::Messages
-        | Endpoint::Completions => return Err(unhandled().into()),
+        | Endpoint::Completions
+        | Endpoint::Relayed(_) => return Err(unhandled().into()),
     })
 }
 

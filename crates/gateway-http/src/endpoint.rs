@@ -6,7 +6,7 @@
 
 use gateway_wire::{
     InboundDialect, chat::ChatInbound, completions::CompletionsInbound, messages::MessagesInbound,
-    responses::ResponsesInbound,
+    relay::RelayEndpoint, responses::ResponsesInbound,
 };
 use http::Method;
 
@@ -19,6 +19,8 @@ pub enum Kind {
     Keyed,
     /// A keyed endpoint that calls a model.
     Model,
+    /// A keyed endpoint whose requests are relayed to the provider of their model.
+    Relayed,
 }
 
 /// The dialect of an endpoint's errors.
@@ -34,7 +36,8 @@ enum ErrorDialect {
 
 /// Defines the endpoints, one a row: name, path (for those in `named`, the parts before and after
 /// the id), methods, access class, and the dialect of errors. An `id` is one segment of a path; a
-/// `rest` may contain slashes. Those in `within` have a second id at the end.
+/// `rest` may contain slashes. Those in `within` have a second id at the end. Those in `relayed` are
+/// rows of the table in `gateway_wire::relay`, which has everything else about them.
 macro_rules! endpoints {
     (
         fixed { $($fixed:ident $path:literal [$($fixed_method:ident)+] $fixed_kind:ident $fixed_errors:ident;)* }
@@ -46,6 +49,7 @@ macro_rules! endpoints {
             $($within:ident $above:literal $between:literal
                 [$($within_method:ident)+] $within_kind:ident $within_errors:ident;)*
         }
+        relayed { $($relayed:literal;)* }
     ) => {
         /// An endpoint with the ids in its path.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,6 +58,8 @@ macro_rules! endpoints {
             $(#[doc = concat!("`", $before, "{id}", $behind, "`")] $named(&'path str),)*
             $(#[doc = concat!("`", $above, "{id}", $between, "{item_id}`")]
             $within(&'path str, &'path str),)*
+            /// An endpoint whose requests are relayed, by its path.
+            Relayed(&'static str),
         }
 
         impl<'path> Endpoint<'path> {
@@ -62,6 +68,7 @@ macro_rules! endpoints {
                 $(Endpoint::$fixed,)*
                 $(Endpoint::$named("{id}"),)*
                 $(Endpoint::$within("{id}", "{item_id}"),)*
+                $(Endpoint::Relayed($relayed),)*
             ];
 
             /// Returns the endpoint at `path`, which is matched as sent: nothing is decoded twice.
@@ -69,6 +76,7 @@ macro_rules! endpoints {
                 let path = without_slash(path);
                 match path {
                     $($path => return Some(Self::$fixed),)*
+                    $($relayed => return Some(Self::Relayed($relayed)),)*
                     _ => {}
                 }
                 $(if let Some(id) = $extent(path, $before, $behind) {
@@ -86,6 +94,7 @@ macro_rules! endpoints {
                     $(Self::$fixed => &[$(Method::$fixed_method),+],)*
                     $(Self::$named(_) => &[$(Method::$named_method),+],)*
                     $(Self::$within(..) => &[$(Method::$within_method),+],)*
+                    Self::Relayed(_) => &[Method::POST],
                 }
             }
 
@@ -95,6 +104,7 @@ macro_rules! endpoints {
                     $(Self::$fixed => $path,)*
                     $(Self::$named(_) => concat!($before, "{id}", $behind),)*
                     $(Self::$within(..) => concat!($above, "{id}", $between, "{item_id}"),)*
+                    Self::Relayed(path) => path,
                 }
             }
 
@@ -104,6 +114,7 @@ macro_rules! endpoints {
                     $(Self::$fixed => Kind::$fixed_kind,)*
                     $(Self::$named(_) => Kind::$named_kind,)*
                     $(Self::$within(..) => Kind::$within_kind,)*
+                    Self::Relayed(_) => Kind::Relayed,
                 }
             }
 
@@ -112,6 +123,7 @@ macro_rules! endpoints {
                     $(Self::$fixed => ErrorDialect::$fixed_errors,)*
                     $(Self::$named(_) => ErrorDialect::$named_errors,)*
                     $(Self::$within(..) => ErrorDialect::$within_errors,)*
+                    Self::Relayed(_) => ErrorDialect::Chat,
                 }
             }
         }
@@ -169,6 +181,13 @@ endpoints! {
     within {
         ConversationItem "/v1/conversations/" "/items/" [GET DELETE] Keyed Responses;
     }
+    relayed {
+        "/v1/images/generations";
+        "/v1/audio/speech";
+        "/v1/moderations";
+        "/v1/rerank";
+        "/v2/rerank";
+    }
 }
 
 impl Endpoint<'_> {
@@ -187,8 +206,13 @@ impl Endpoint<'_> {
 
     /// Whether its requests are about a model: every refusal of one is in the request log.
     pub const fn asks_model(self) -> bool {
-        matches!(self.kind(), Kind::Model)
+        matches!(self.kind(), Kind::Model | Kind::Relayed)
             || matches!(self, Self::Embeddings | Self::CountTokens | Self::ResponseTokens)
+    }
+
+    /// Returns how its requests are relayed, if they are.
+    pub(crate) fn relayed(self) -> Option<&'static RelayEndpoint> {
+        RelayEndpoint::at(self.label()).filter(|_| self.kind() == Kind::Relayed)
     }
 
     /// Returns the dialect of its responses and errors; `None` for the platform's own endpoints.
@@ -280,6 +304,17 @@ mod tests {
         for endpoint in Endpoint::ALL {
             check(endpoint.label(), Some(*endpoint));
         }
+    }
+
+    #[test]
+    fn every_row_of_the_relay_table_has_an_endpoint() {
+        for row in gateway_wire::relay::RELAY_ENDPOINTS {
+            let endpoint = Endpoint::at(row.path).and_then(Endpoint::relayed);
+            assert_eq!(endpoint.map(|it| it.upstream), Some(row.upstream), "{}", row.path);
+        }
+        let relayed = Endpoint::ALL.iter().filter(|it| it.kind() == Kind::Relayed);
+        assert!(relayed.clone().all(|it| it.relayed().is_some()));
+        assert_eq!(relayed.count(), gateway_wire::relay::RELAY_ENDPOINTS.len());
     }
 
     #[test]

@@ -84,6 +84,7 @@ pub(crate) fn written(response: EngineResponse) -> Response<reply::Body> {
     let mut reply = match body {
         ResponseBody::Whole(bytes) => reply::written(StatusCode::OK, bytes),
         ResponseBody::Passing { length, pieces } => reply::passing(length, pieces),
+        ResponseBody::Relayed { status, length, pieces } => reply::relayed(status, length, pieces),
         ResponseBody::Events(events) => reply::event_stream(events),
     };
     headers::facts::write_first(&facts, reply.headers_mut());

@@ -27,6 +27,7 @@ mod openapi;
 mod operators;
 mod passing_body;
 mod platform;
+mod relay;
 mod reply;
 pub mod request;
 mod request_access;

@@ -37,6 +37,8 @@ pub(crate) const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 pub(crate) const MCP_PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// Names the session of a client of the Model Context Protocol.
 pub(crate) const MCP_SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+/// Names the model of a relayed request, before its body does.
+pub(crate) const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
 /// Names the records that could not be stored.
 pub(crate) const NOT_STORED: HeaderName = HeaderName::from_static("x-gateway-not-stored");
 /// Sets the priority of the request.

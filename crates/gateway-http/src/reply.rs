@@ -51,6 +51,21 @@ pub(crate) fn passing(
     reply
 }
 
+/// A reply in the words of a provider, which arrives meanwhile; its type is one of its facts.
+pub(crate) fn relayed(
+    status: u16,
+    length: Option<u64>,
+    pieces: BoxStream<'static, Result<Bytes, GatewayError>>,
+) -> Response<Body> {
+    let mut reply = Response::new(PassingBody::new(length, pieces).boxed_unsync());
+    *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let headers = reply.headers_mut();
+    headers.reserve(HEADERS);
+    // Sound and events are heard and read as they come.
+    headers.insert(names::ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    reply
+}
+
 /// A reply of `value` as JSON.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     written(status, serde_json::to_vec(value).unwrap_or_default())

@@ -18,7 +18,7 @@ use crate::{
 };
 use foldhash::HashMap;
 use gateway_core::{
-    Envelope, NanoDollars, Price, Result, ServiceTier, Target, Usage,
+    BilledUnits, Envelope, NanoDollars, Price, Result, ServiceTier, Target, Usage,
     state::{StoreError, Tenant},
 };
 use std::{
@@ -73,6 +73,8 @@ pub struct QuotaDemand<'a> {
     pub input: &'a TokenEstimate,
     /// Maximum number of output tokens, if the request has one.
     pub output: Option<u64>,
+    /// What the request asks for besides tokens.
+    pub units: BilledUnits,
     /// The price of a token, if known.
     pub price: Option<&'a Price>,
     /// The service tier that it asks for, if that may have a price of its own.
@@ -88,7 +90,8 @@ impl<'a> QuotaDemand<'a> {
         price: Option<&'a Price>,
     ) -> Self {
         let models = [&*envelope.model, &*target.model];
-        Self { models, input, output: envelope.max_output, price, tier: envelope.tier }
+        let (output, tier) = (envelope.max_output, envelope.tier);
+        Self { models, input, output, units: BilledUnits::NONE, price, tier }
     }
 }
 
@@ -256,7 +259,8 @@ impl Inner {
         let (mut day, mut cost) = (0, NanoDollars(0));
         if has_budgets {
             day = current_day();
-            let usage = Usage { input, output, tier: demand.tier, ..Usage::default() };
+            let (tier, units) = (demand.tier, demand.units);
+            let usage = Usage { input, output, tier, units, ..Usage::default() };
             cost = demand.price.map_or(cost, |price| price.cost(&usage));
         }
         for set in sets() {

@@ -5,6 +5,7 @@ use crate::{
     api::Api,
     endpoint::Endpoint,
     learned_refusals::LearnedRefusals,
+    relay::RelayAddresses,
     services::{Counter, Embeddings, Services},
 };
 use gateway_core::{Dialect, ErrorKind, GatewayError, Provider, Result};
@@ -240,6 +241,7 @@ pub(crate) fn http_provider(
     for endpoint in of_apis.chain(services.endpoints()) {
         endpoint.prepare(&client, &headers)?;
     }
+    let relay = RelayAddresses::new(&settings.base_url, &headers, &client);
     let issuer = issuer(&settings);
     Ok(Arc::new(HttpProvider {
         id: settings.id.into(),
@@ -248,6 +250,7 @@ pub(crate) fn http_provider(
         learns_refusals: settings.learns_refusals,
         refusals: LearnedRefusals::default(),
         services,
+        relay,
         client,
     }))
 }

@@ -9,6 +9,7 @@ use crate::{
     passing_edits::PassingEdits,
     passing_response::{LargeResponse, PassingResponse},
     prepared_call::{CallEncoder, PreparedCall, no_dialect_configured},
+    relay::RelayAddresses,
     response_stream,
     services::Services,
     upstream_reply::{
@@ -51,6 +52,8 @@ pub struct HttpProvider {
     pub(crate) refusals: LearnedRefusals,
     /// The token counting and embedding services.
     pub(crate) services: Services,
+    /// The addresses of requests that are relayed.
+    pub(crate) relay: RelayAddresses,
     /// The connections it is reached over.
     pub(crate) client: HttpClient,
 }
@@ -85,6 +88,10 @@ impl Provider for HttpProvider {
     }
 
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+        if let Payload::Relayed(relayed) = &call.payload {
+            // Boxed, so that it takes no room in the future of a request that is not relayed.
+            return Box::pin(self.relay(&call, relayed)).await;
+        }
         // Strict callers see refusals as they are.
         let may_learn = self.learns_refusals && !call.strict;
         let mut left_out = self.refusals.of(&call.target.model);
@@ -130,7 +137,7 @@ impl HttpProvider {
         let owner = self.owner(&call.target);
         let bytes = match &call.payload {
             Payload::Raw(original) => original.body.len(),
-            Payload::Parsed(_) => 0,
+            Payload::Parsed(_) | Payload::Relayed(_) => 0,
         };
         let filter = SealFilter::to_owner(owner);
         let prepared = process_body(bytes, || self.encoder().prepare(call, filter))?;
@@ -180,7 +187,7 @@ impl HttpProvider {
         // The caller's own bytes are what its reservation was estimated by.
         let body = match &call.payload {
             Payload::Raw(original) => slice::from_ref(&original.body),
-            Payload::Parsed(_) => &outbound.body,
+            Payload::Parsed(_) | Payload::Relayed(_) => &outbound.body,
         };
         let meter = call.context.meter_call(&self.id, &call.target, body);
         let response = self.post(outbound, &call.context, same_dialect, &meter).await?;
@@ -309,15 +316,18 @@ impl HttpProvider {
     /// `meter`: its input from when it is written, nothing if a status refuses it.
     ///
     /// Headers are built, never copied: no header of the caller's gets through by accident.
-    async fn post(
+    pub(crate) async fn post(
         &self,
         outbound: OutboundRequest,
         context: &Context,
         same_dialect: bool,
         meter: &CallMeter,
     ) -> Result<UpstreamResponse> {
-        let OutboundRequest { template, body, accept } = outbound;
-        let extra = [("accept", accept)].into_iter().chain(context_headers(context, same_dialect));
+        let OutboundRequest { template, body, accept, fields } = outbound;
+        let accept = (!fields.iter().any(|(name, _)| *name == "accept")).then_some(accept);
+        let fields = fields.iter().map(|(name, value)| (*name, value.as_str()));
+        let fields = accept.map(|accept| ("accept", accept)).into_iter().chain(fields);
+        let extra = fields.chain(context_headers(context, same_dialect));
         let on_write = |attempt| match attempt {
             WriteAttempt::First => meter.sent(),
             WriteAttempt::Repeated => meter.resent(),

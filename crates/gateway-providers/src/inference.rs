@@ -57,7 +57,8 @@ impl ProviderLayer for ContextServiceProvider {
     }
 
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        if call.context.from_context_service || !self.service.is_healthy().await {
+        let is_direct = call.context.from_context_service || call.relayed().is_some();
+        if is_direct || !self.service.is_healthy().await {
             return self.direct.generate(call).await;
         }
         match self.proxy.generate(call.clone()).await {

@@ -45,6 +45,7 @@ mod passing_response;
 mod perplexity;
 mod prepared_call;
 mod registry;
+mod relay;
 mod reset;
 mod response_stream;
 mod retry_after;

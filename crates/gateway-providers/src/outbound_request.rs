@@ -9,12 +9,14 @@ pub(crate) struct OutboundRequest {
     pub(crate) template: RequestTemplate,
     pub(crate) body: Vec<Bytes>,
     pub(crate) accept: &'static str,
+    /// Further fields, names in lower case.
+    pub(crate) fields: Vec<(&'static str, String)>,
 }
 
 impl OutboundRequest {
     /// A request for JSON.
     pub(crate) const fn json(template: RequestTemplate, body: Vec<Bytes>) -> Self {
-        Self { template, body, accept: "application/json" }
+        Self { template, body, accept: "application/json", fields: Vec::new() }
     }
 }
 

@@ -106,7 +106,7 @@ impl PassingResponse {
 
     /// The body as its caller gets it.
     pub(crate) const fn body(&self) -> PassthroughBody {
-        PassthroughBody { length: self.length }
+        PassthroughBody { status: 200, length: self.length }
     }
 
     /// The chunks of the response.

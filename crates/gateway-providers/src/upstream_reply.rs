@@ -115,7 +115,7 @@ pub(crate) fn read_whole(
 pub(crate) fn charge_request(body: &mut [Bytes], call: &ProviderRequest, client: &HttpClient) {
     let callers = match &call.payload {
         Payload::Raw(original) => original.body.as_ptr_range(),
-        Payload::Parsed(_) => ptr::null()..ptr::null(),
+        Payload::Parsed(_) | Payload::Relayed(_) => ptr::null()..ptr::null(),
     };
     for part in body {
         if part.len() > UNCHARGED_BYTES && !callers.contains(&part.as_ptr()) {

@@ -52,6 +52,7 @@ pub mod json;
 pub mod messages;
 pub mod ollama;
 pub mod reasoning;
+pub mod relay;
 pub mod responses;
 pub mod seals;
 pub mod splice;

@@ -30,7 +30,7 @@ async fn chat(State(engine): State<Arc<Engine>>, body: Bytes) -> Response {
     match engine.generate(&ChatInbound, InboundRequest::new(client, body)).await {
         Ok(response) => match response.body {
             ResponseBody::Whole(json) => reply(StatusCode::OK, "application/json", json.into()),
-            ResponseBody::Passing { pieces, .. } => {
+            ResponseBody::Passing { pieces, .. } | ResponseBody::Relayed { pieces, .. } => {
                 reply(StatusCode::OK, "application/json", Body::from_stream(pieces))
             }
             ResponseBody::Events(events) => {

@@ -24,7 +24,8 @@ impl RequestContext {
     /// The usage that the first upstream call of the request owes at most.
     pub(super) fn reserved_usage(&self) -> ReservedUsage {
         let (input, output) = (self.input.tokens(), self.reserved_output());
-        let usage = Usage { input, output, tier: self.tier, ..Usage::default() };
+        let (tier, units) = (self.tier, self.units);
+        let usage = Usage { input, output, tier, units, ..Usage::default() };
         ReservedUsage { usage, cost: self.price.as_ref().map(|price| price.cost(&usage)) }
     }
 

@@ -134,5 +134,6 @@ fn describes_known_tool(request: &ProviderRequest, tools: &dyn Tools) -> bool {
             list.is_some_and(|list| tool_names::may_contain(list, is_known))
         }
         Payload::Parsed(request) => request.tools.iter().any(|tool| is_known(tool.name())),
+        Payload::Relayed(_) => false,
     }
 }

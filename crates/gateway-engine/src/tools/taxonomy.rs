@@ -24,6 +24,7 @@ impl TaxonomySources<'_> {
         let may_name = || match &request.payload {
             Payload::Raw(raw) => known.may_be_requested_in(&raw.body),
             Payload::Parsed(_) => !known.is_empty(),
+            Payload::Relayed(_) => false,
         };
         let named = || {
             // Decoding comes last: a request that names none is passed on in its own bytes.

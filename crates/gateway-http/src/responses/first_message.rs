@@ -24,7 +24,7 @@ pub(crate) fn reorder(body: ResponseBody) -> ResponseBody {
     match body {
         ResponseBody::Whole(bytes) => ResponseBody::Whole(reordered(&bytes).unwrap_or(bytes)),
         // Only chat completions pass on so: they have no items.
-        passing @ ResponseBody::Passing { .. } => passing,
+        passing @ (ResponseBody::Passing { .. } | ResponseBody::Relayed { .. }) => passing,
         ResponseBody::Events(events) => {
             let events = events.map(|block| reordered_event(&block).unwrap_or(block));
             ResponseBody::Events(events.boxed())

@@ -95,8 +95,14 @@ impl Replica {
         price: Option<&Price>,
     ) -> Result<Option<QuotaReservation>, LimitError> {
         let input = TokenEstimate::known(tokens);
-        let demand =
-            QuotaDemand { models: ["m", "m"], input: &input, output: Some(0), price, tier: None };
+        let demand = QuotaDemand {
+            models: ["m", "m"],
+            input: &input,
+            output: Some(0),
+            units: gateway_core::BilledUnits::NONE,
+            price,
+            tier: None,
+        };
         let granted = self.limiter.reserve(&self.client, PEER, &demand).await?;
         Ok(granted.reservation)
     }

@@ -47,8 +47,14 @@ async fn is_counted(policy: &LimitPolicy) -> bool {
     let limiter = Limiter::new(accounts.clone(), &settings);
     let client = Client::new("c", "t").limited(policy, &accounts);
     let size = TokenEstimate::of("{}".into());
-    let want =
-        QuotaDemand { models: ["m", "m"], input: &size, output: None, price: None, tier: None };
+    let want = QuotaDemand {
+        models: ["m", "m"],
+        input: &size,
+        output: None,
+        units: BilledUnits::NONE,
+        price: None,
+        tier: None,
+    };
     let peer = IpAddr::from([127, 0, 0, 1]);
     let taken = limiter.reserve(&client, peer, &want).await;
     assert!(taken.is_ok());

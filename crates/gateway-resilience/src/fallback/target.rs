@@ -186,7 +186,7 @@ impl FallbackRequest for ProviderRequest {
     }
 
     fn incompatibility(&self, target: &Target) -> Option<UnavailableReason> {
-        let card = target.card.as_ref()?;
+        let card = target.card.as_ref().filter(|_| self.relayed().is_none())?;
         if card.capabilities.tools == Some(false) && has_tools(self) {
             return Some(UnavailableReason::NoTools);
         }
@@ -254,6 +254,6 @@ fn has_images(call: &ProviderRequest) -> bool {
 fn raw_size(call: &ProviderRequest) -> Option<usize> {
     match &call.payload {
         Payload::Raw(original) => Some(original.body.len()),
-        Payload::Parsed(_) => None,
+        Payload::Parsed(_) | Payload::Relayed(_) => None,
     }
 }

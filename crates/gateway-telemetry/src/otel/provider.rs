@@ -76,7 +76,8 @@ impl ProviderLayer for TracedProvider {
 
     async fn generate(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
         let target = call.target.clone();
-        let mut attempt = self.begin("chat", &target, &mut call.context);
+        let operation = if call.relayed().is_some() { "passthrough" } else { "chat" };
+        let mut attempt = self.begin(operation, &target, &mut call.context);
         attempt.stream = call.stream;
         if self.tracing.content {
             call.inspection = Inspection::Full;

@@ -102,6 +102,7 @@ fn is_legacy(payload: &Payload) -> bool {
         Payload::Raw(it) if !it.may_have("functions") => false,
         Payload::Raw(it) => it.decoded().is_ok_and(|request| request.legacy_functions),
         Payload::Parsed(request) => request.legacy_functions,
+        Payload::Relayed(_) => false,
     }
 }
 

@@ -52,6 +52,7 @@ impl ChatOutbound {
         match &call.payload {
             gateway_core::Payload::Raw(original) => original.envelope.model.clone(),
             gateway_core::Payload::Parsed(request) => request.model.clone(),
+            gateway_core::Payload::Relayed(_) => String::new(),
         }
     }
 }

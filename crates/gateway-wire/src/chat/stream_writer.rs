@@ -91,6 +91,7 @@ impl ChatStreamWriter {
         let wants_usage = match &reply.payload {
             Payload::Raw(original) => original.envelope.stream_usage,
             Payload::Parsed(request) => request.stream_usage,
+            Payload::Relayed(_) => false,
         };
         Self {
             reply,

@@ -35,6 +35,7 @@ impl CompletionStreamWriter {
         let wants_usage = match &reply.payload {
             Payload::Raw(original) => original.envelope.stream_usage,
             Payload::Parsed(request) => request.stream_usage,
+            Payload::Relayed(_) => false,
         };
         Self {
             reply,

@@ -10,7 +10,7 @@ fn open(body: &Value) -> Result<RequestPrompts> {
 fn request(payload: &Payload) -> &ChatRequest {
     match payload {
         Payload::Parsed(request) => request,
-        Payload::Raw(_) => panic!("nobody else speaks this dialect"),
+        Payload::Raw(_) | Payload::Relayed(_) => panic!("no other speaks this dialect"),
     }
 }
 

@@ -132,6 +132,7 @@ pub(super) fn request(reply: &ResponseContext) -> &ChatRequest {
     match &reply.payload {
         Payload::Raw(original) => original.decoded().unwrap_or(&NONE),
         Payload::Parsed(request) => request,
+        Payload::Relayed(_) => &NONE,
     }
 }
 
