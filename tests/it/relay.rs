@@ -31,6 +31,29 @@ fn json_body(row: &Row, model: &str) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
+/// The boundary of the forms.
+const FORM: &str = "multipart/form-data; boundary=b0undary";
+
+/// A field of a form.
+fn field(name: &str, value: &str) -> String {
+    format!("--b0undary\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+}
+
+/// A field with a file.
+fn file(name: &str, content: &str) -> String {
+    format!(
+        "--b0undary\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"f\"\r\n\
+         Content-Type: application/octet-stream\r\n\r\n{content}\r\n"
+    )
+}
+
+/// A form whose first field is the model: as a provider gets it, wherever the caller had it.
+fn form_body(row: &Row, model: &str) -> Vec<u8> {
+    let name = row.example.as_str().unwrap();
+    let file = file(name, "bytes\r\n--b0und of a file");
+    format!("{}{file}--b0undary--\r\n", field("model", model)).into_bytes()
+}
+
 /// Every relayed endpoint that the gateway describes.
 async fn rows(gateway: &Gateway) -> Vec<Row> {
     let document = gateway.get("/openapi.json").await.json();
@@ -42,11 +65,16 @@ async fn rows(gateway: &Gateway) -> Vec<Row> {
             return None;
         }
         let path = path.clone();
+        let form = &content["multipart/form-data"]["schema"]["required"][0];
+        if form.is_string() {
+            let (content_type, body) = (FORM, form_body as fn(&Row, &str) -> Vec<u8>);
+            return Some(Row { path, content_type, body, example: form.clone() });
+        }
         let example = content["application/json"]["example"].clone();
         Some(Row { path, content_type: "application/json", body: json_body, example })
     });
     let rows: Vec<_> = rows.collect();
-    assert!(rows.len() >= 5, "{}", rows.len());
+    assert!(rows.len() >= 9, "{}", rows.len());
     rows
 }
 
@@ -329,4 +357,171 @@ async fn reply_that_breaks_off_is_not_complete() {
     assert!(received.ends_with("begun"), "{received}");
     let outcomes = gateway.outcomes(1).await;
     assert_eq!(outcomes[0]["outcome"], "upstream_cut");
+}
+
+/// A request with a form to `path`.
+fn form(path: &str, fields: &[(&str, &str)], parts: &[String]) -> Vec<u8> {
+    let own = [("x-api-key", KEY), ("content-type", FORM)];
+    let body = format!("{}--b0undary--\r\n", parts.concat());
+    request("POST", path, &[&own, fields].concat(), body.as_bytes())
+}
+
+const TRANSCRIPTIONS: &str = "/v1/audio/transcriptions";
+
+#[tokio::test]
+async fn large_form_passes_on_while_it_arrives() {
+    let upstream = Upstream::start().await;
+    let gateway = setup(&upstream).start().await;
+    upstream.always(answer());
+    let sound = "0123456789abcdef".repeat(3 << 16);
+    let last = field("model", "another");
+    let parts = [field("model", "m"), file("file", &sound), last, field("language", "de")];
+    let reply = send(&gateway, form(TRANSCRIPTIONS, &[], &parts)).await;
+    assert_eq!(reply.status_and_code(), "200");
+    let sent = upstream.last();
+    assert_eq!(sent.head.header("transfer-encoding"), Some("chunked"));
+    assert_eq!(sent.head.header("content-length"), None);
+    assert_eq!(sent.head.header("content-type"), Some(FORM));
+    let parts = [field("model", "upstream-m"), file("file", &sound), field("language", "de")];
+    let expected = format!("{}--b0undary--\r\n", parts.concat());
+    assert!(sent.body == expected.as_bytes(), "the form is the same but for its model");
+}
+
+#[tokio::test]
+async fn memory_of_a_large_upload_is_bounded() {
+    const MIB: usize = 1 << 20;
+    let upstream = Upstream::start().await;
+    let gateway = setup(&upstream).start().await;
+    upstream.always(answer());
+    let resident = || {
+        let pages = std::fs::read_to_string(format!("/proc/{}/statm", gateway.pid())).unwrap();
+        pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    };
+    assert_eq!(
+        send(&gateway, form(TRANSCRIPTIONS, &[], &[field("model", "m")])).await.status_and_code(),
+        "200"
+    );
+    let before = resident();
+    let part = "--b0undary\r\nContent-Disposition: form-data; name=file\r\n\r\n";
+    let (head, tail) = (field("model", "m") + part, "\r\n--b0undary--\r\n");
+    let length = head.len() + 128 * MIB + tail.len();
+    let fields = format!(
+        "POST {TRANSCRIPTIONS} HTTP/1.1\r\nHost: localhost\r\nx-api-key: {KEY}\r\n\
+         content-type: {FORM}\r\ncontent-length: {length}\r\n\r\n"
+    );
+    let mut raw = gateway.connect().await;
+    raw.send(format!("{fields}{head}")).await;
+    let piece = vec![b'x'; MIB];
+    let mut most = 0;
+    for _ in 0..128 {
+        raw.send(&piece).await;
+        most = most.max(resident());
+    }
+    raw.send(tail).await;
+    assert_eq!(raw.reply().await.status_and_code(), "200");
+    assert!(upstream.last().body.len() > 128 * MIB);
+    let growth = most.saturating_sub(before);
+    assert!(growth < 8 * MIB, "grew by {growth}");
+}
+
+#[tokio::test]
+async fn model_of_a_form_is_found_behind_a_file() {
+    let upstream = Upstream::start().await;
+    let gateway = setup(&upstream).start().await;
+    upstream.always(answer());
+    let small = [file("file", "sound"), field("model", "m")];
+    let reply = send(&gateway, form(TRANSCRIPTIONS, &[], &small)).await;
+    assert_eq!(reply.status_and_code(), "200");
+    let expected = [field("model", "upstream-m"), file("file", "sound"), "--b0undary--\r\n".into()];
+    assert!(upstream.last().body == expected.concat().as_bytes());
+    let large = [file("file", &"0123456789abcdef".repeat(3 << 16)), field("model", "other")];
+    let refused = send(&gateway, form(TRANSCRIPTIONS, &[], &large)).await;
+    assert_eq!(refused.status_and_code(), "400 invalid_parameter");
+    assert!(refused.text().contains("x-gateway-model"), "{}", refused.text());
+    let named = [("x-gateway-model", "m")];
+    assert_eq!(send(&gateway, form(TRANSCRIPTIONS, &named, &large)).await.status_and_code(), "200");
+    let sent = upstream.last().body;
+    assert!(sent.starts_with(field("model", "upstream-m").as_bytes()));
+    assert!(!sent.windows(5).any(|five| five == b"other"), "no other model is believed");
+}
+
+#[tokio::test]
+async fn form_that_cannot_be_read_is_refused() {
+    let upstream = Upstream::start().await;
+    let gateway = setup(&upstream).write("server", "max_upload_bytes", "4096").start().await;
+    let ask = async |content_type: &str, body: &str| {
+        let fields = [("x-api-key", KEY), ("content-type", content_type)];
+        send(&gateway, request("POST", TRANSCRIPTIONS, &fields, body.as_bytes()))
+            .await
+            .status_and_code()
+    };
+    let model = field("model", "m");
+    assert_eq!(ask("application/json", "{}").await, "415 unsupported_media_type");
+    assert_eq!(ask("multipart/form-data", &model).await, "415 unsupported_media_type");
+    assert_eq!(ask(FORM, "--b0undary").await, "400 invalid_body");
+    assert_eq!(ask(FORM, "--b0undary--").await, "400 invalid_parameter");
+    assert_eq!(ask(FORM, &model).await, "400 invalid_body");
+    assert_eq!(ask(FORM, &format!("{model}{}", "x".repeat(5000))).await, "413 request_too_large");
+    assert!(upstream.exchanges().is_empty());
+}
+
+#[tokio::test]
+async fn upload_that_was_begun_is_not_sent_again() {
+    let (one, two) = (Upstream::start().await, Upstream::start().await);
+    let setup = Setup::tenacious()
+        .provider("one", &one.url())
+        .provider("two", &two.url())
+        .route("best", r#"["one/a", "two/b"]"#)
+        .client("app", KEY);
+    let gateway = setup.start().await;
+    one.always(Script::json(503, openai::error("x", "x", "x")));
+    two.always(answer());
+    let sound = "0123456789abcdef".repeat(3 << 16);
+    let large = [field("model", "best"), file("file", &sound)];
+    let reply = send(&gateway, form(TRANSCRIPTIONS, &[], &large)).await;
+    assert_eq!(reply.status(), 503, "{}", reply.text());
+    assert_eq!((one.exchanges().len(), two.exchanges().len()), (1, 0));
+    let small = [field("model", "best"), file("file", "sound")];
+    let reply = send(&gateway, form(TRANSCRIPTIONS, &[], &small)).await;
+    assert_eq!(
+        (reply.status_and_code().as_str(), reply.header("x-gateway-provider")),
+        ("200", "two")
+    );
+}
+
+#[tokio::test]
+async fn caller_that_leaves_its_upload_cancels_the_upstream() {
+    let upstream = Upstream::start().await;
+    let gateway = setup(&upstream).start().await;
+    let begun =
+        form(TRANSCRIPTIONS, &[], &[field("model", "m"), file("file", &"x".repeat(3 << 20))]);
+    let mut raw = gateway.connect().await;
+    raw.send(&begun[..2 << 20]).await;
+    drop(raw);
+    let outcomes = gateway.outcomes(1).await;
+    assert_ne!(outcomes[0]["outcome"], "ok");
+    assert!(upstream.exchanges().is_empty(), "no request became whole");
+}
+
+#[tokio::test]
+async fn seconds_of_a_transcription_have_their_price() {
+    let upstream = Upstream::start().await;
+    let price = "{ per_second = 0.0001 }";
+    let gateway = setup(&upstream).write("[models]", "price", price).start().await;
+    let mut expected = 0.0;
+    for (number, (reply, seconds)) in (1..).zip([
+        (r#"{"text":"a","usage":{"type":"duration","seconds":12.5}}"#, 12.5),
+        (r#"{"text":"a","duration":3}"#, 3.0),
+        // One second for each 16 kB of the request: of 64,000 bytes and what is around them.
+        (r#"{"text":"a"}"#, 4.02),
+    ]) {
+        upstream.next(Script::json(200, reply));
+        let parts = [field("model", "m"), file("file", &"x".repeat(64_000))];
+        let reply = send(&gateway, form(TRANSCRIPTIONS, &[], &parts)).await;
+        assert_eq!(reply.status_and_code(), "200");
+        gateway.outcomes(number).await;
+        expected += seconds * 0.0001;
+        let cost = total(&gateway).await["cost_usd"].as_f64().unwrap();
+        assert!((cost - expected).abs() < 1e-5, "{cost} instead of {expected}");
+    }
 }

@@ -108,6 +108,7 @@ fn engine_settings(config: &Config) -> EngineSettings {
 fn body_limits(config: &Config, shared: &SharedResources) -> BodyLimits {
     BodyLimits {
         max_bytes: config.server.max_body_bytes.0,
+        max_upload_bytes: config.server.max_upload_bytes.0,
         timeout: config.timeouts.body,
         budget: Arc::clone(&shared.memory),
     }

@@ -161,6 +161,8 @@ section! {
         readiness: ReadinessRule = ReadinessRule::Strict, prefixed ["READINESS"];
         /// Maximum size of a request body.
         max_body_bytes: ByteSize = ByteSize(10 << 20), within ByteSize(1 << 10)..=ByteSize(1 << 30), prefixed ["MAX_BODY_BYTES"];
+        /// Maximum size of a multipart form, such as an audio file, which passes on while it arrives.
+        max_upload_bytes: ByteSize = ByteSize(512 << 20), within ByteSize(1 << 10)..=ByteSize(1 << 40), prefixed ["MAX_UPLOAD_BYTES"];
         /// Maximum nesting depth of JSON in a request.
         max_json_depth: usize = 64, within 8..=128;
         /// Maximum number of connections; above, callers receive 503.

@@ -99,7 +99,7 @@ pub use self::{
         ProviderResponse, ResponseMeta, Target,
     },
     reasoning_replay::ReasoningReplay,
-    relay::{ModelPlace, RelayBody, RelayRequest, ReplyUnit},
+    relay::{BodyRest, BodyStream, ModelPlace, RelayBody, RelayRequest, ReplyUnit},
     request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat, TextCompletion},
     route::{MAX_ALIASES, Route, Routes, Rule},
     seal_owner::SealOwner,

@@ -258,6 +258,11 @@ impl ProviderRequest {
         }
     }
 
+    /// Whether it can be sent again: the body of a relayed one may be gone.
+    pub fn is_repeatable(&self) -> bool {
+        self.relayed().is_none_or(|relayed| relayed.is_repeatable())
+    }
+
     /// Returns the relayed request, if this is one.
     pub fn relayed(&self) -> Option<&Arc<RelayRequest>> {
         match &self.payload {

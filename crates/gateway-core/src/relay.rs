@@ -1,9 +1,17 @@
 //! A request that is relayed: it reaches its provider as its caller wrote it, except for the name of
 //! its model, and so does the reply. Nothing of it is translated.
 
-use crate::{BilledUnits, Dialect, ErrorKind, GatewayError};
+use crate::{BilledUnits, Dialect, ErrorKind, GatewayError, Result, sync};
 use bytes::Bytes;
-use std::{borrow::Cow, fmt, ops::Range};
+use futures_util::Stream;
+use std::{
+    borrow::Cow,
+    fmt,
+    ops::Range,
+    pin::Pin,
+    slice,
+    sync::{Arc, Mutex},
+};
 
 /// A request to an endpoint of a provider that the gateway relays, and meters, without reading more
 /// of it than that takes.
@@ -32,6 +40,8 @@ pub struct RelayBody {
     pub bytes: Bytes,
     /// The place of the model's name in it.
     pub model: ModelPlace,
+    /// The part that is still to come, behind the bytes.
+    pub rest: Option<BodyRest>,
 }
 
 /// The place where the body of a request names its model.
@@ -44,6 +54,48 @@ pub enum ModelPlace {
     Json(Range<usize>),
     /// A member that a JSON object lacks, and is to get.
     JsonMember,
+    /// The field `model` of a multipart form with this boundary.
+    Form(Arc<str>),
+}
+
+/// The part of a body that is still to come. It can be sent once.
+pub struct BodyRest(Mutex<BodyRestState>);
+
+struct BodyRestState {
+    /// The pieces, until they are taken.
+    pieces: Option<BodyStream>,
+    /// Why they did not come to their end.
+    failure: Option<GatewayError>,
+}
+
+/// The pieces of a body as they come.
+pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
+
+impl BodyRest {
+    /// Creates the rest of a body.
+    pub fn new(pieces: BodyStream) -> Self {
+        Self(Mutex::new(BodyRestState { pieces: Some(pieces), failure: None }))
+    }
+
+    /// Takes the pieces, if they were not taken before.
+    pub fn take(&self) -> Option<BodyStream> {
+        sync::lock(&self.0).pieces.take()
+    }
+
+    /// Whether the pieces were taken, and cannot be sent again.
+    pub fn is_taken(&self) -> bool {
+        sync::lock(&self.0).pieces.is_none()
+    }
+
+    /// Records why the body did not come to its end.
+    pub fn fail(&self, error: GatewayError) {
+        sync::lock(&self.0).failure = Some(error);
+    }
+
+    /// Takes the reason why the body did not come to its end, if it did not.
+    pub fn take_failure(&self) -> Option<GatewayError> {
+        sync::lock(&self.0).failure.take()
+    }
 }
 
 /// The unit that a reply which reports no tokens is billed by.
@@ -58,7 +110,22 @@ pub enum ReplyUnit {
     Second,
 }
 
+impl RelayBody {
+    /// Returns what its tokens are estimated by: a JSON document, and nothing of any other body.
+    pub fn counted(&self) -> &[Bytes] {
+        match self.model {
+            ModelPlace::Json(_) | ModelPlace::JsonMember => slice::from_ref(&self.bytes),
+            ModelPlace::Absent | ModelPlace::Form(_) => &[],
+        }
+    }
+}
+
 impl RelayRequest {
+    /// Whether it can be sent again.
+    pub fn is_repeatable(&self) -> bool {
+        self.body.rest.as_ref().is_none_or(|rest| !rest.is_taken())
+    }
+
     /// Returns the error of a provider that has no such endpoint.
     pub fn unsupported(&self) -> GatewayError {
         let path = self.path.split('?').next().unwrap_or_default();
@@ -77,6 +144,12 @@ impl fmt::Debug for RelayRequest {
             .field("path", &self.path)
             .field("bytes", &self.body.bytes.len())
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for BodyRest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodyRest").field("is_taken", &self.is_taken()).finish_non_exhaustive()
     }
 }
 

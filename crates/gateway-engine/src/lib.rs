@@ -60,7 +60,7 @@ pub use self::{
     metrics::{InFlight, RefusalLabels, RequestMetrics, names as metric_names},
     observer::{ProgressObserver, RequestObserver, RequestStarted, RequestSummary},
     prepare::{Operation, PreparedRequest},
-    relay::InboundRelay,
+    relay::{InboundForm, InboundRelay},
     request::{CacheOptions, InboundRequest, RequestHead, RequestOptions},
     request_log::RequestLog,
     request_records::RequestRecords,

@@ -13,14 +13,14 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use gateway_core::{
-    ChunkStream, Dialect, Inspection, PassthroughBody, Payload, ProviderRequest, ProviderResponse,
-    RelayBody, RelayRequest, Result, observe,
+    BilledUnits, BodyRest, ChunkStream, Dialect, Inspection, PassthroughBody, Payload,
+    ProviderRequest, ProviderResponse, RelayBody, RelayRequest, Result, observe,
 };
 use gateway_limits::{AdmissionPermit, TokenEstimate};
 use gateway_providers::process_body;
 use gateway_wire::{
     json::JsonLimits,
-    relay::{RelayEndpoint, RelayEnvelope, read_json},
+    relay::{FormReader, RelayEndpoint, RelayEnvelope, read_json},
 };
 use std::{borrow::Cow, mem, sync::Arc};
 
@@ -37,6 +37,21 @@ pub struct InboundRelay {
     pub stream: bool,
     /// The request.
     pub request: RelayRequest,
+}
+
+/// A form that arrives, as far as it was read.
+#[derive(Debug)]
+pub struct InboundForm {
+    /// Its type, with its boundary.
+    pub content_type: String,
+    /// What was read of it.
+    pub reader: FormReader,
+    /// The bytes that were read.
+    pub bytes: Bytes,
+    /// Those that are still to come.
+    pub rest: Option<BodyRest>,
+    /// The length of all of it, if the caller announced it.
+    pub length: Option<u64>,
 }
 
 impl Engine {
@@ -66,7 +81,40 @@ impl Engine {
             path: Cow::Borrowed(endpoint.upstream),
             fields: vec![("content-type", "application/json".to_owned())],
             api: Some(Dialect::Chat),
-            body: RelayBody { bytes: body, model: place },
+            body: RelayBody { bytes: body, model: place, rest: None },
+            units,
+            billed_by: endpoint.reply_unit,
+        };
+        self.relay(InboundRelay { head, permit, model, stream, request }).await
+    }
+
+    /// Serves a request with a form to a relayed endpoint. A header may have `named` its model.
+    ///
+    /// # Errors
+    ///
+    /// If the form names no model, and those of [`relay`](Self::relay).
+    ///
+    /// # Cancel safety
+    ///
+    /// As that of [`relay`](Self::relay).
+    pub async fn relay_form(
+        self: &Arc<Self>,
+        endpoint: &RelayEndpoint,
+        (head, permit): (RequestHead, Option<AdmissionPermit>),
+        InboundForm { content_type, reader, bytes, rest, length }: InboundForm,
+        named: Option<&str>,
+    ) -> Result<EngineResponse, Box<RequestFailure>> {
+        let RelayEnvelope { model, place, stream, units } =
+            match reader.finish(endpoint, named, length) {
+                Ok(envelope) => envelope,
+                Err(error) => return Err(RequestFailure::unrouted(error, head.client, None)),
+            };
+        let request = RelayRequest {
+            method: "POST",
+            path: Cow::Borrowed(endpoint.upstream),
+            fields: vec![("content-type", content_type)],
+            api: Some(Dialect::Chat),
+            body: RelayBody { bytes, model: place, rest },
             units,
             billed_by: endpoint.reply_unit,
         };
@@ -91,7 +139,10 @@ impl Engine {
         let named = NamedModel { model, stream, names_session: false };
         let mut context = self.context((head, permit), named)?;
         context.units = request.units;
-        context.input = TokenEstimate::of(request.body.bytes.clone());
+        context.input = match request.body.counted() {
+            [counted] => TokenEstimate::of(counted.clone()),
+            _ => TokenEstimate::known(tokens_of(&request.units)),
+        };
         context.max_output = Some(0);
         context.reserve().await?.relay(request).await
     }
@@ -138,6 +189,12 @@ impl RequestContext {
         let body = ResponseBody::Relayed { status, length, pieces: pieces(primed, length) };
         Ok(EngineResponse { facts: mem::take(&mut self.facts), body })
     }
+}
+
+/// The tokens that are reserved for what is not text: ten for a second of sound, a thousand for an
+/// image, and one for anything.
+fn tokens_of(units: &BilledUnits) -> u64 {
+    units.audio_millis.div_ceil(100).saturating_add(units.images.saturating_mul(1000)).max(1)
 }
 
 /// The pieces of a reply. Of one whose length is known, the last piece is held back until the reply

@@ -29,6 +29,8 @@ const MEMORY_WAIT: Duration = Duration::from_secs(10);
 pub struct BodyLimits {
     /// The maximum size of a body, in bytes.
     pub max_bytes: usize,
+    /// The maximum size of a form that passes on while it arrives, in bytes.
+    pub max_upload_bytes: usize,
     /// The timeout for receiving a body.
     pub timeout: Duration,
     /// The memory for all bodies together.
@@ -163,7 +165,7 @@ fn no_memory() -> GatewayError {
 }
 
 /// The server may know better than the parser why there is no more: a caller that is too slow.
-fn body_error(error: BoxError) -> GatewayError {
+pub(crate) fn body_error(error: BoxError) -> GatewayError {
     error.downcast::<GatewayError>().map_or_else(
         |error| {
             GatewayError::new(ErrorKind::InvalidRequest, "the request body is incomplete")
@@ -174,19 +176,24 @@ fn body_error(error: BoxError) -> GatewayError {
     )
 }
 
-fn content_length(headers: &HeaderMap) -> Option<usize> {
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Refuses a body that is compressed.
+pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<()> {
+    let encoding = headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?"));
+    if encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity")) {
+        return Ok(());
+    }
+    Err(unsupported("content encodings are not supported").with_code("unsupported_encoding"))
 }
 
 /// JSON in UTF-8, uncompressed, and declared as that: a page of another origin can send any other
 /// type without asking. Only an empty body needs no type.
 fn check_type(headers: &HeaderMap, is_empty: bool) -> Result<()> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    if text(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-        return Err(
-            unsupported("content encodings are not supported").with_code("unsupported_encoding")
-        );
-    }
+    check_encoding(headers)?;
     if is_empty {
         return Ok(());
     }
@@ -208,11 +215,11 @@ fn check_type(headers: &HeaderMap, is_empty: bool) -> Result<()> {
     Err(unsupported("the body must be application/json in UTF-8"))
 }
 
-fn unsupported(message: &'static str) -> GatewayError {
+pub(crate) fn unsupported(message: &'static str) -> GatewayError {
     GatewayError::new(ErrorKind::UnsupportedMedia, message)
 }
 
-fn too_large(max: usize) -> GatewayError {
+pub(crate) fn too_large(max: usize) -> GatewayError {
     GatewayError::new(ErrorKind::TooLarge, format!("the body is larger than {max} bytes"))
 }
 
@@ -228,7 +235,12 @@ mod tests {
 
     fn limits() -> BodyLimits {
         let timeout = Duration::from_mins(1);
-        BodyLimits { max_bytes: 8, timeout, budget: Arc::new(MemoryBudget::new(12)) }
+        BodyLimits {
+            max_bytes: 8,
+            max_upload_bytes: 8,
+            timeout,
+            budget: Arc::new(MemoryBudget::new(12)),
+        }
     }
 
     fn json() -> HeaderMap {

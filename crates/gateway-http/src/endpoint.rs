@@ -183,6 +183,10 @@ endpoints! {
     }
     relayed {
         "/v1/images/generations";
+        "/v1/images/edits";
+        "/v1/images/variations";
+        "/v1/audio/transcriptions";
+        "/v1/audio/translations";
         "/v1/audio/speech";
         "/v1/moderations";
         "/v1/rerank";

@@ -8,7 +8,7 @@ use crate::{
 };
 use bytes::Bytes;
 use gateway_core::Result;
-use gateway_limits::{Client, LimitError};
+use gateway_limits::{BodyPermit, Client, LimitError};
 use http::HeaderMap;
 use std::net::IpAddr;
 
@@ -24,13 +24,24 @@ impl HttpService {
         body: RequestBody,
         (client, peer): (&Client, IpAddr),
     ) -> Result<Bytes, LimitError> {
-        let permit = || {
-            let limits = &self.engine.limits;
-            limits.admission.check_pressure(client.priority)?;
-            limits.limiter.permit_body(client, peer)
-        };
+        let permit = || self.body_permit(client, peer);
         let owner = BodyOwner { tenant: &client.tenant, permit };
         body::read(headers, body, &self.bodies, owner).await
+    }
+
+    /// Checks the limits of `client` before a body that is not small is read.
+    ///
+    /// # Errors
+    ///
+    /// If a limit is reached, or the gateway is short of memory.
+    pub(crate) fn body_permit(
+        &self,
+        client: &Client,
+        peer: IpAddr,
+    ) -> Result<Option<BodyPermit>, LimitError> {
+        let limits = &self.engine.limits;
+        limits.admission.check_pressure(client.priority)?;
+        limits.limiter.permit_body(client, peer)
     }
 
     /// Whether only operators may read what is for them.

@@ -323,7 +323,7 @@ impl HttpProvider {
         same_dialect: bool,
         meter: &CallMeter,
     ) -> Result<UpstreamResponse> {
-        let OutboundRequest { template, body, accept, fields } = outbound;
+        let OutboundRequest { template, body, accept, upload, fields } = outbound;
         let accept = (!fields.iter().any(|(name, _)| *name == "accept")).then_some(accept);
         let fields = fields.iter().map(|(name, value)| (*name, value.as_str()));
         let fields = accept.map(|accept| ("accept", accept)).into_iter().chain(fields);
@@ -332,7 +332,13 @@ impl HttpProvider {
             WriteAttempt::First => meter.sent(),
             WriteAttempt::Repeated => meter.resent(),
         };
-        let sent = self.client.send_reporting(&template, extra, &body, &on_write).await;
+        let sent = match upload {
+            // Boxed, so that it takes no room in the future of a request whose body is at hand.
+            Some(upload) => {
+                Box::pin(self.client.send_upload(&template, extra, upload, &on_write)).await
+            }
+            None => self.client.send_reporting(&template, extra, &body, &on_write).await,
+        };
         let is_refused = match &sent {
             Ok(response) => !response.head.status.is_success(),
             Err(error) => matches!(error, ExchangeError::Connect(_)),

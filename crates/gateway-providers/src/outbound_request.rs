@@ -2,21 +2,32 @@
 
 use bytes::Bytes;
 use gateway_core::Context;
-use gateway_net::client::RequestTemplate;
+use gateway_net::client::{RequestTemplate, UploadBody};
 
 /// A request as it is posted.
 pub(crate) struct OutboundRequest {
     pub(crate) template: RequestTemplate,
     pub(crate) body: Vec<Bytes>,
     pub(crate) accept: &'static str,
+    /// The body, if it is sent while it arrives.
+    pub(crate) upload: Option<UploadBody>,
     /// Further fields, names in lower case.
     pub(crate) fields: Vec<(&'static str, String)>,
 }
 
 impl OutboundRequest {
+    /// A request with a body that is at hand.
+    pub(crate) const fn new(
+        template: RequestTemplate,
+        body: Vec<Bytes>,
+        accept: &'static str,
+    ) -> Self {
+        Self { template, body, accept, upload: None, fields: Vec::new() }
+    }
+
     /// A request for JSON.
     pub(crate) const fn json(template: RequestTemplate, body: Vec<Bytes>) -> Self {
-        Self { template, body, accept: "application/json", fields: Vec::new() }
+        Self::new(template, body, "application/json")
     }
 }
 

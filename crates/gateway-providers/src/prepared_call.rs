@@ -61,7 +61,7 @@ impl<'a> CallEncoder<'a> {
         let template = api.endpoint.template(&call.target.model, call.stream)?;
         let streamed = call.stream && api.upstream.framing() == StreamFraming::Sse;
         let accept = if streamed { "text/event-stream" } else { "application/json" };
-        let outbound = OutboundRequest { template, body, accept, fields: Vec::new() };
+        let outbound = OutboundRequest::new(template, body, accept);
         let carries_seals = filter.carries_seals();
         Ok(PreparedCall { api, call, outbound, dropped, carries_seals })
     }
@@ -71,7 +71,7 @@ impl<'a> CallEncoder<'a> {
         let EncodedRequest { body, dropped } = api.upstream.encode(call)?;
         let template = api.endpoint.template(&call.target.model, call.stream)?;
         let accept = if call.stream { "text/event-stream" } else { "application/json" };
-        let outbound = OutboundRequest { template, body, accept, fields: Vec::new() };
+        let outbound = OutboundRequest::new(template, body, accept);
         let call = EditableCall::new(call);
         Ok(PreparedCall { api, call, outbound, dropped, carries_seals: false })
     }

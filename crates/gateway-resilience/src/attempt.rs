@@ -193,6 +193,7 @@ impl RepeatedCall {
                     self.started = StartedResponse::of(&meta);
                     return Ok((self.state.attempt_log.attach_to_meta(meta), chunks));
                 }
+                Err(error) if !self.call.is_repeatable() => return Err(self.state.give_up(error)),
                 Err(error) => self.state.backoff(error).await?,
             }
         }
@@ -204,7 +205,11 @@ impl NextAttempt for Box<RepeatedCall> {
 
     fn next_attempt(mut self, error: GatewayError) -> AttemptFuture<Self> {
         Box::pin(async move {
-            self.state.backoff(self.started.attribute(error)).await?;
+            let error = self.started.attribute(error);
+            if !self.call.is_repeatable() {
+                return Err(self.state.give_up(error));
+            }
+            self.state.backoff(error).await?;
             let (meta, chunks) = self.send().await?;
             Ok(StartedAttempt { next: self, meta, chunks })
         })

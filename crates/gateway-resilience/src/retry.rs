@@ -86,6 +86,12 @@ impl RetryState {
         NonZeroU32::new(self.calls.saturating_sub(self.attempt_log.attempts()).max(1))
     }
 
+    /// Returns the error of a request that cannot be sent again.
+    pub(crate) fn give_up(&mut self, mut error: GatewayError) -> GatewayError {
+        self.attempt_log.push_failed(&mut error);
+        std::mem::take(&mut self.attempt_log).attach_to_error(error)
+    }
+
     /// Waits before the next attempt.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The endpoints whose requests are relayed: one handler for every row of their table.
 
+mod form;
+
 use crate::{
     RequestBody, failure::FailedDispatch, generation, names, reply, request::Origin,
     service::HttpService,
@@ -7,6 +9,7 @@ use crate::{
 use gateway_core::{Dialect, ErrorKind, GatewayError, Result};
 use gateway_wire::relay::{RelayBodyKind, RelayEndpoint};
 use http::{HeaderMap, Request, Response};
+use std::sync::Arc;
 
 /// The longest name of a model in a header, in bytes.
 const MAX_MODEL: usize = 256;
@@ -24,6 +27,19 @@ pub(crate) async fn relay(
 ) -> Result<Response<reply::Body>, FailedDispatch> {
     let (head, body) = request.into_parts();
     let response = match endpoint.body {
+        RelayBodyKind::Form => {
+            let relay_head = generation::request_head(service, Dialect::Chat, origin, &head)?;
+            let client = Arc::clone(&relay_head.client);
+            let of_client = |failure: FailedDispatch| failure.of(&client);
+            let sender = (&*client, relay_head.peer);
+            let read = form::read(service, &head.headers, body, sender).await.map_err(Into::into);
+            let form = read.map_err(of_client)?;
+            let priority = relay_head.options.priority;
+            let permit = service.engine.admit(&client, priority).await.map_err(Into::into);
+            let permit = permit.map_err(of_client)?;
+            let named = named_model(&head.headers).map_err(|error| of_client(error.into()))?;
+            service.engine.relay_form(endpoint, (relay_head, permit), form, named).await?
+        }
         RelayBodyKind::Json => {
             let inbound = generation::admit(service, Dialect::Chat, origin, &head, body).await?;
             let named = named_model(&head.headers);

@@ -1,40 +1,52 @@
 //! Bodies: of requests, which are at hand, and of responses, which come.
 
-use super::{error::BodyError, h1::Http1Body};
+use super::{error::BodyError, h1::Http1Body, upload::UploadBody};
 use bytes::{Bytes, BytesMut};
-use gateway_core::{MemoryLease, UNCHARGED_BYTES};
+use gateway_core::{BoxError, MemoryLease, UNCHARGED_BYTES};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
     collections::VecDeque,
-    convert::Infallible,
     future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-/// A request body that is at hand, in pieces, with their total as the content length.
-#[derive(Clone, Debug, Default)]
+/// A request body: pieces that are at hand, with their total as the content length, or those that are
+/// still to come.
+#[derive(Debug, Default)]
 pub(super) struct BufferedBody {
     pieces: VecDeque<Bytes>,
     length: u64,
+    upload: Option<UploadBody>,
+}
+
+impl From<UploadBody> for BufferedBody {
+    fn from(upload: UploadBody) -> Self {
+        Self { upload: Some(upload), ..Self::default() }
+    }
 }
 
 impl From<Vec<Bytes>> for BufferedBody {
     fn from(pieces: Vec<Bytes>) -> Self {
         let length = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Self { pieces: pieces.into_iter().filter(|piece| !piece.is_empty()).collect(), length }
+        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
+        Self { pieces, length, upload: None }
     }
 }
 
 impl Body for BufferedBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(upload) = &mut self.upload {
+            let next = ready!(upload.poll_piece(cx));
+            return Poll::Ready(next.map(|piece| piece.map(Frame::data)));
+        }
         let piece = self.pieces.pop_front();
         if let Some(piece) = &piece {
             self.length -= piece.len() as u64;
@@ -43,11 +55,11 @@ impl Body for BufferedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty()
+        self.pieces.is_empty() && self.upload.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.length)
+        if self.upload.is_some() { SizeHint::default() } else { SizeHint::with_exact(self.length) }
     }
 }
 

@@ -1,17 +1,18 @@
 //! A request and its response: which connection it takes, and what becomes of it.
 
 use super::{
-    body::ResponseBody,
+    body::{BufferedBody, ResponseBody},
     connector::{Connector, NewConnection},
     error::{ExchangeError, SettingsError},
     h1::{ConnectionLost, HeadParser, Http1Body, Http1Connection},
     host::Origin,
     http2::{Http2Failure, Http2Sender},
     pool::Pool,
-    request::RequestTemplate,
+    request::{BodyLength, RequestTemplate},
     response::UpstreamResponse,
     settings::ClientSettings,
     stream::UpstreamStream,
+    upload::UploadBody,
 };
 use bytes::Bytes;
 use gateway_core::MemoryBudget;
@@ -133,7 +134,7 @@ impl HttpClient {
         // a connection that is there.
         if let Some(sender) = host.http2() {
             on_write(attempt);
-            match Box::pin(send_http2(sender, template, extra.clone(), body)).await {
+            match Box::pin(send_http2(sender, template, extra.clone(), body.to_vec())).await {
                 Err(Http2Failure::NotSent) => {}
                 Err(Http2Failure::Failed(error)) => return Err(error),
                 Ok(response) => return Ok(response),
@@ -162,12 +163,70 @@ impl HttpClient {
                 let sender = Http2Sender::handshake(stream).await?;
                 host.share(sender.clone());
                 on_write(attempt);
-                send_http2(sender, template, extra, body).await.map_err(|failure| match failure {
-                    Http2Failure::NotSent => ExchangeError::Closed(None),
-                    Http2Failure::Failed(error) => error,
-                })
+                let sent = send_http2(sender, template, extra, body.to_vec()).await;
+                sent.map_err(Http2Failure::into_error)
             }
         }
+    }
+
+    /// Sends a request whose body is sent while it comes, over a connection of its own: what was sent of
+    /// it cannot be sent again. Calls `on_write` when it begins to be written.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), or if the body fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_upload<'a>(
+        &self,
+        template: &RequestTemplate,
+        extra: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+        body: UploadBody,
+        on_write: &(dyn Fn(WriteAttempt) + Sync),
+    ) -> Result<UpstreamResponse, ExchangeError> {
+        let host = template.host();
+        let sender = match host.http2() {
+            Some(sender) => sender,
+            None => match self.0.connector.connect(&host.origin).await? {
+                NewConnection::Http1(stream) => {
+                    on_write(WriteAttempt::First);
+                    let sent = self.upload_http1(stream, template, extra, body).await;
+                    return sent.map_err(Into::into);
+                }
+                NewConnection::Http2(stream) => {
+                    let sender = Http2Sender::handshake(stream).await?;
+                    host.share(sender.clone());
+                    sender
+                }
+            },
+        };
+        on_write(WriteAttempt::First);
+        send_http2(sender, template, extra, body).await.map_err(Http2Failure::into_error)
+    }
+
+    async fn upload_http1<'a>(
+        &self,
+        stream: UpstreamStream,
+        template: &RequestTemplate,
+        extra: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+        body: UploadBody,
+    ) -> Result<UpstreamResponse, ConnectionLost> {
+        let mut connection = Box::new(Http1Connection::new(stream, Arc::clone(template.host())));
+        let mut parser = HeadParser::new(false, self.0.head_limit);
+        let mut body = Some(body);
+        let (parsed, start) = poll_fn(|cx| {
+            if let Some(body) = body.take() {
+                let chunked = BodyLength::Chunked;
+                let write = |out: &mut Vec<u8>| template.write_head(out, extra.clone(), chunked);
+                connection.start_upload(cx, write, body);
+            }
+            connection.poll_head(cx, &mut parser)
+        })
+        .await?;
+        let body = Http1Body::new(connection, parsed.body, parsed.keep_alive, start);
+        Ok(UpstreamResponse { head: parsed.head, body: ResponseBody::http1(body) })
     }
 
     async fn send_http1<'a>(
@@ -185,7 +244,8 @@ impl HttpClient {
             if !is_started {
                 is_started = true;
                 on_write(attempt);
-                let write = |out: &mut Vec<u8>| template.write_head(out, extra.clone(), body);
+                let length = BodyLength::of(body);
+                let write = |out: &mut Vec<u8>| template.write_head(out, extra.clone(), length);
                 connection.start(cx, write, body);
             }
             connection.poll_head(cx, &mut parser)
@@ -231,9 +291,9 @@ async fn send_http2<'a>(
     mut sender: Http2Sender,
     template: &RequestTemplate,
     extra: impl Iterator<Item = (&'a str, &'a str)>,
-    body: &[Bytes],
+    body: impl Into<BufferedBody>,
 ) -> Result<UpstreamResponse, Http2Failure> {
-    let (head, body) = sender.send(template, extra, body).await?;
+    let (head, body) = sender.send(template, extra, body.into()).await?;
     Ok(UpstreamResponse { head, body: ResponseBody::http2(body) })
 }
 

@@ -7,7 +7,6 @@ use super::{
     response::ResponseHead,
     stream::UpstreamStream,
 };
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
 use hyper::{
     body::Incoming,
@@ -30,6 +29,16 @@ pub(super) struct Http2Sender(SendRequest<BufferedBody>);
 pub(super) enum Http2Failure {
     NotSent,
     Failed(ExchangeError),
+}
+
+impl Http2Failure {
+    /// The error of a request that cannot be sent over another connection.
+    pub(super) fn into_error(self) -> ExchangeError {
+        match self {
+            Self::NotSent => ExchangeError::Closed(None),
+            Self::Failed(error) => error,
+        }
+    }
 }
 
 impl Http2Sender {
@@ -60,9 +69,9 @@ impl Http2Sender {
         &mut self,
         template: &RequestTemplate,
         extra: impl Iterator<Item = (&'a str, &'a str)>,
-        body: &[Bytes],
+        body: BufferedBody,
     ) -> Result<(ResponseHead, Incoming), Http2Failure> {
-        let mut request = Request::new(BufferedBody::from(body.to_vec()));
+        let mut request = Request::new(body);
         *request.method_mut() = template.method().clone();
         *request.uri_mut() = template.uri().clone();
         request.headers_mut().clone_from(template.headers());

@@ -21,6 +21,7 @@ mod settings;
 mod stream;
 mod tcp;
 mod tls;
+mod upload;
 
 pub use self::{
     body::{CollectedBody, ResponseBody},
@@ -30,6 +31,7 @@ pub use self::{
     response::{ResponseHead, UpstreamResponse},
     settings::ClientSettings,
     tls::read_roots,
+    upload::UploadBody,
 };
 
 #[cfg(test)]

@@ -27,6 +27,22 @@ struct Template {
     head: Box<[u8]>,
 }
 
+/// The length of a body, as the head of its request says it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum BodyLength {
+    /// It is known.
+    Bytes(usize),
+    /// It is sent in chunks.
+    Chunked,
+}
+
+impl BodyLength {
+    /// The length of a body that is at hand.
+    pub(super) fn of(body: &[Bytes]) -> Self {
+        Self::Bytes(body.iter().map(Bytes::len).sum())
+    }
+}
+
 impl RequestTemplate {
     pub(super) fn new(host: Arc<Host>, method: Method, uri: Uri, mut headers: HeaderMap) -> Self {
         for name in OF_THE_CONNECTION {
@@ -71,7 +87,7 @@ impl RequestTemplate {
         &self,
         out: &mut Vec<u8>,
         extra: impl Iterator<Item = (&'a str, &'a str)> + Clone,
-        body: &[Bytes],
+        body: BodyLength,
     ) {
         let before = out.len();
         out.extend_from_slice(&self.0.head);
@@ -88,13 +104,21 @@ impl RequestTemplate {
             extra.for_each(|(name, value)| write_field(out, name, value.as_bytes()));
         }
         // A body may follow, or the method says that one is expected.
-        let length: usize = body.iter().map(Bytes::len).sum();
-        if length > 0 || matches!(self.0.method, Method::POST | Method::PUT | Method::PATCH) {
-            out.extend_from_slice(b"content-length: ");
-            write_number(out, length);
-            out.extend_from_slice(b"\r\n");
+        match body {
+            BodyLength::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            BodyLength::Bytes(length) if length > 0 || self.expects_body() => {
+                out.extend_from_slice(b"content-length: ");
+                write_number(out, length);
+                out.extend_from_slice(b"\r\n");
+            }
+            BodyLength::Bytes(_) => {}
         }
         out.extend_from_slice(b"\r\n");
+    }
+
+    /// Whether a request of its method has a body as a rule.
+    fn expects_body(&self) -> bool {
+        matches!(self.0.method, Method::POST | Method::PUT | Method::PATCH)
     }
 
     /// Whether every request has a field of this name.

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod reply;
+mod upload;
 
 pub(crate) use self::addresses::RelayAddresses;
 
@@ -13,8 +14,8 @@ use crate::{
     upstream_reply::{charge_request, check, upstream_request_id},
 };
 use gateway_core::{
-    CallMeter, PassthroughBody, ProviderRequest, ProviderResponse, RelayRequest, ResponseMeta,
-    Result,
+    BodyRest, CallMeter, PassthroughBody, ProviderRequest, ProviderResponse, RelayRequest,
+    ResponseMeta, Result,
 };
 use gateway_net::client::{ResponseHead, UpstreamResponse};
 use gateway_wire::relay::with_model;
@@ -33,9 +34,9 @@ impl HttpProvider {
     pub(crate) async fn relay(
         &self,
         call: &ProviderRequest,
-        relayed: &RelayRequest,
+        relayed: &Arc<RelayRequest>,
     ) -> Result<ProviderResponse> {
-        let meter = call.context.meter_call(&self.id, &call.target, &[]);
+        let meter = call.context.meter_call(&self.id, &call.target, relayed.body.counted());
         meter.set_units(relayed.units);
         let sent = self.send_relayed(call, relayed, &meter).await;
         let meta = self.meta(&call.target.model);
@@ -61,7 +62,7 @@ impl HttpProvider {
     async fn send_relayed(
         &self,
         call: &ProviderRequest,
-        relayed: &RelayRequest,
+        relayed: &Arc<RelayRequest>,
         meter: &CallMeter,
     ) -> Result<UpstreamResponse> {
         let usual = self.apis.first().ok_or_else(no_dialect_configured)?;
@@ -69,14 +70,23 @@ impl HttpProvider {
         if !relayed.api.is_none_or(speaks) {
             return Err(relayed.unsupported());
         }
+        let (model, body) = (&call.target.model, &relayed.body);
+        let upload = body.rest.as_ref().map(|_| upload::upload(Arc::clone(relayed), model));
         let mut outbound = OutboundRequest {
             template: self.relay.template(relayed.method, relayed.path.clone())?,
-            body: with_model(&relayed.body, &call.target.model),
+            body: if upload.is_some() { Vec::new() } else { with_model(body, model)? },
+            upload,
             accept: if call.stream { "text/event-stream" } else { "*/*" },
             fields: relayed.fields.clone(),
         };
         charge_request(&mut outbound.body, call, &self.client);
-        let response = self.post(outbound, &call.context, false, meter).await?;
+        let response = match self.post(outbound, &call.context, false, meter).await {
+            Ok(response) => response,
+            // The caller's own failure is not the provider's.
+            Err(error) => {
+                return Err(body.rest.as_ref().and_then(BodyRest::take_failure).unwrap_or(error));
+            }
+        };
         if response.head.status == StatusCode::NO_CONTENT {
             return Ok(response);
         }

@@ -167,7 +167,8 @@ impl<R: FallbackRequest> FallbackRun<R> {
         self.attempt_log.push_failed(&mut error);
         self.note_wait(error.retry_after());
         let condition = FallbackCondition::of(&error);
-        if condition.is_none_or(|it| !self.shared.rules.on.contains(&it)) {
+        let is_final = !self.request.is_repeatable();
+        if is_final || condition.is_none_or(|it| !self.shared.rules.on.contains(&it)) {
             return Err(std::mem::take(&mut self.attempt_log).attach_to_error(error));
         }
         self.failure = Some(error);

@@ -168,6 +168,11 @@ pub(super) trait FallbackRequest: Clone + Send {
     /// Returns why `target` cannot serve the request.
     fn incompatibility(&self, target: &Target) -> Option<UnavailableReason>;
 
+    /// Whether the request can be sent to another target after one that failed.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
     /// Copies the request for `target`, with `change` applied to its context.
     fn retargeted(&self, target: Target, change: impl FnOnce(&mut Context)) -> Self;
 }
@@ -200,6 +205,10 @@ impl FallbackRequest for ProviderRequest {
         }
         let needs = estimate::tokens(self.request().ok()?, &target.model);
         (needs > window).then_some(UnavailableReason::ContextWindow { needs, window })
+    }
+
+    fn is_repeatable(&self) -> bool {
+        Self::is_repeatable(self)
     }
 
     fn retargeted(&self, target: Target, change: impl FnOnce(&mut Context)) -> Self {

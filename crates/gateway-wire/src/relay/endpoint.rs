@@ -24,6 +24,8 @@ pub struct RelayEndpoint {
 pub enum RelayBodyKind {
     /// A JSON object with a member `model`.
     Json,
+    /// A multipart form with a field `model`, which passes on while it arrives.
+    Form,
 }
 
 /// The unit of a request that is counted before it is sent.
@@ -35,6 +37,8 @@ pub enum RequestUnit {
     Images,
     /// The characters of `input`, which are spoken.
     Characters,
+    /// The seconds of sound in it, by its length.
+    Seconds,
 }
 
 /// A row of the table: path, path below the base URL, and what is read of requests and replies.
@@ -52,6 +56,14 @@ const fn row(
 pub const RELAY_ENDPOINTS: &[RelayEndpoint] = &[
     row("/v1/images/generations", "/images/generations", (RelayBodyKind::Json, None),
         (RequestUnit::Images, ReplyUnit::Image)),
+    row("/v1/images/edits", "/images/edits", (RelayBodyKind::Form, None),
+        (RequestUnit::Images, ReplyUnit::Image)),
+    row("/v1/images/variations", "/images/variations", (RelayBodyKind::Form, None),
+        (RequestUnit::Images, ReplyUnit::Image)),
+    row("/v1/audio/transcriptions", "/audio/transcriptions", (RelayBodyKind::Form, None),
+        (RequestUnit::Seconds, ReplyUnit::Second)),
+    row("/v1/audio/translations", "/audio/translations", (RelayBodyKind::Form, None),
+        (RequestUnit::Seconds, ReplyUnit::Second)),
     row("/v1/audio/speech", "/audio/speech", (RelayBodyKind::Json, None),
         (RequestUnit::Characters, ReplyUnit::Request)),
     row("/v1/moderations", "/moderations", (RelayBodyKind::Json, Some("omni-moderation-latest")),

@@ -1,14 +1,12 @@
 //! What is read of a relayed request: its model, whether its reply is streamed, and the units that it
 //! asks for.
 
-use super::{RelayEndpoint, RequestUnit};
+use super::{MAX_IMAGES, RelayEndpoint, RequestUnit, missing_model, wrong_model};
 use crate::json::{self, JsonKind, JsonLimits, JsonMember};
-use gateway_core::{BilledUnits, GatewayError, ModelPlace, Result};
+use gateway_core::{BilledUnits, ModelPlace, Result};
 
 /// Characters that are spoken in a second, roughly.
 const SPOKEN_PER_SECOND: u64 = 15;
-/// More images than any request may ask for: what claims more is not believed.
-const MAX_IMAGES: u64 = 100;
 
 /// What the gateway reads of a relayed request.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -56,15 +54,6 @@ pub fn read_json(
     Ok(envelope)
 }
 
-/// The error of a request that names no model.
-fn missing_model() -> GatewayError {
-    wrong_model("model is required")
-}
-
-fn wrong_model(message: &'static str) -> GatewayError {
-    GatewayError::invalid("model", message).with_code("invalid_parameter")
-}
-
 fn read_model(member: &JsonMember<'_>, envelope: &mut RelayEnvelope) -> Result<Option<String>> {
     envelope.place = ModelPlace::Json(member.value_span.clone());
     match member.string() {
@@ -102,8 +91,9 @@ mod tests {
         let shown = match read {
             Err(error) => error.message().to_owned(),
             Ok(RelayEnvelope { model, place, stream, units }) => {
-                let sent = RelayBody { bytes: Bytes::from_static(body.as_bytes()), model: place };
-                let sent = String::from_utf8(with_model(&sent, "t").concat()).unwrap();
+                let bytes = Bytes::from_static(body.as_bytes());
+                let sent = RelayBody { bytes, model: place, rest: None };
+                let sent = String::from_utf8(with_model(&sent, "t").unwrap().concat()).unwrap();
                 let BilledUnits { images, audio_millis, characters } = units;
                 let stream = if stream { " stream" } else { "" };
                 format!("{model}{stream} {images}/{audio_millis}/{characters} {sent}")

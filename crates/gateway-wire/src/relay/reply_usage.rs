@@ -173,8 +173,8 @@ mod tests {
         }
     }
 
-    fn tokens(input: u64, output: u64) -> Option<Usage> {
-        Some(Usage { input, output, ..Usage::default() })
+    fn tokens(input: u64, output: u64) -> Usage {
+        Usage { input, output, ..Usage::default() }
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
         let image = "A".repeat(300 << 10);
         let usage = json!({ "input_tokens": 5, "output_tokens": 9 });
         let reply = json!({ "data": [{ "b64_json": image }], "usage": usage }).to_string();
-        check("application/json", ReplyUnit::Image, reply.as_bytes(), tokens(5, 9));
+        check("application/json", ReplyUnit::Image, reply.as_bytes(), Some(tokens(5, 9)));
         let reply = json!({ "data": [{ "b64_json": image }, {}] }).to_string();
         let units = BilledUnits { images: 2, ..BilledUnits::NONE };
         let expected = Some(Usage { units, ..Usage::default() });
@@ -193,13 +193,13 @@ mod tests {
     fn usage_of_events_is_that_of_the_last_one() {
         let stream = b"event: a\r\ndata: {\"type\":\"speech.audio.delta\",\"audio\":\"x\"}\r\n\r\n: c\n\
             data:{\"type\":\"done\",\"usage\":{\"input_tokens\":5,\"output_tokens\":9}}\n\ndata: [DONE]\n\n";
-        check("text/event-stream", ReplyUnit::Request, stream, tokens(5, 9));
+        check("text/event-stream", ReplyUnit::Request, stream, Some(tokens(5, 9)));
         let unended = stream.strip_suffix(b"\n\ndata: [DONE]\n\n").unwrap();
-        check("text/event-stream", ReplyUnit::Request, unended, tokens(5, 9));
+        check("text/event-stream", ReplyUnit::Request, unended, Some(tokens(5, 9)));
         let messages =
             b"data: {\"message\":{\"usage\":{\"input_tokens\":5,\"output_tokens\":1}}}\n\n\
             data: {\"usage\":{\"output_tokens\":9}}\n\n";
-        check("text/event-stream", ReplyUnit::Request, messages, tokens(5, 9));
+        check("text/event-stream", ReplyUnit::Request, messages, Some(tokens(5, 9)));
     }
 
     #[test]

@@ -156,8 +156,8 @@ mod tests {
         assert_eq!(wire.read(unit), expected, "{reply}");
     }
 
-    fn units(units: BilledUnits) -> Option<Usage> {
-        Some(Usage { units, ..Usage::default() })
+    fn units(units: BilledUnits) -> Usage {
+        Usage { units, ..Usage::default() }
     }
 
     #[test]
@@ -198,9 +198,9 @@ mod tests {
     #[test]
     fn reply_without_tokens_is_billed_by_its_unit() {
         let images = BilledUnits { images: 2, ..BilledUnits::NONE };
-        check(ReplyUnit::Image, r#"{"created":1,"data":[{},{}]}"#, units(images));
+        check(ReplyUnit::Image, r#"{"created":1,"data":[{},{}]}"#, Some(units(images)));
         let images = BilledUnits { images: 1, ..BilledUnits::NONE };
-        check(ReplyUnit::Image, r#"{"type":"image_generation.completed"}"#, units(images));
+        check(ReplyUnit::Image, r#"{"type":"image_generation.completed"}"#, Some(units(images)));
         check(ReplyUnit::Image, r#"{"type":"image_generation.partial_image"}"#, None);
         let millis = BilledUnits { audio_millis: 2500, ..BilledUnits::NONE };
         for reply in [
@@ -208,7 +208,7 @@ mod tests {
             r#"{"text":"a","duration":"2.5"}"#,
             r#"{"text":"a","usage":{"type":"duration","seconds":2.5}}"#,
         ] {
-            check(ReplyUnit::Second, reply, units(millis));
+            check(ReplyUnit::Second, reply, Some(units(millis)));
         }
         check(ReplyUnit::Second, r#"{"duration":-1}"#, None);
         check(ReplyUnit::Request, r#"{"duration":2.5}"#, None);

@@ -258,11 +258,7 @@ impl Bench {
             idempotency: Self::idempotency(&stores),
             mcp_sessions: gateway_sessions::McpSessions::default(),
             circuits: Arc::new(|_| false),
-            bodies: BodyLimits {
-                max_bytes: 1 << 20,
-                timeout: Duration::from_secs(5),
-                budget: Arc::new(MemoryBudget::new(1 << 24)),
-            },
+            bodies: body_limits(),
             peers: crate::request::peer::Peers::default(),
             gate: BrowserGate::default(),
             operators: crate::OperatorAccess::default(),
@@ -383,4 +379,14 @@ pub(super) fn last(events: &str) -> Value {
 pub(super) fn first(events: &str) -> Value {
     let first = sse::events(events.as_bytes()).next().unwrap();
     serde_json::from_str::<Value>(&first.data).unwrap()["response"].clone()
+}
+
+/// The limits of bodies.
+fn body_limits() -> BodyLimits {
+    BodyLimits {
+        max_bytes: 1 << 20,
+        max_upload_bytes: 1 << 20,
+        timeout: Duration::from_secs(5),
+        budget: Arc::new(MemoryBudget::new(1 << 24)),
+    }
 }

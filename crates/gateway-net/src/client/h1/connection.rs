@@ -7,7 +7,12 @@ use super::{
     error::InvalidResponse,
     head::{HeadParser, ParsedHead},
 };
-use crate::client::{error::ExchangeError, pool::Host, stream::UpstreamStream};
+use crate::client::{
+    error::ExchangeError,
+    pool::Host,
+    stream::UpstreamStream,
+    upload::{UploadBody, UploadChunk},
+};
 use bytes::{Buf as _, Bytes};
 use std::{
     cell::RefCell,
@@ -41,6 +46,10 @@ pub(in crate::client) struct Http1Connection {
     host: Arc<Host>,
     /// The unwritten part of the request.
     unsent: VecDeque<Bytes>,
+    /// The part of the body that is still to come; absent for a body that is at hand.
+    upload: Option<UploadBody>,
+    /// Why the body did not come to its end.
+    upload_error: Option<io::Error>,
     /// Whether what was written may still be in a buffer of TLS.
     unflushed: bool,
     /// Whether any byte of a response came.
@@ -94,6 +103,8 @@ impl Http1Connection {
             stream,
             host,
             unsent: VecDeque::new(),
+            upload: None,
+            upload_error: None,
             unflushed: false,
             is_answered: false,
             write_error: None,
@@ -131,6 +142,21 @@ impl Http1Connection {
             };
             self.write_first(cx, output, rest);
         });
+    }
+
+    /// Writes the head of a request whose body is sent in chunks while it comes.
+    pub(in crate::client) fn start_upload(
+        &mut self,
+        cx: &mut Context<'_>,
+        head: impl FnOnce(&mut Vec<u8>),
+        body: UploadBody,
+    ) {
+        let mut output = Vec::new();
+        head(&mut output);
+        self.unsent.push_back(output.into());
+        self.upload = Some(body);
+        self.unflushed = true;
+        self.poll_send(cx);
     }
 
     /// Writes `head` and `body`, and keeps what was not taken.
@@ -172,12 +198,41 @@ impl Http1Connection {
             && let Poll::Ready(Err(error)) = self.poll_send_rest(cx)
         {
             self.unsent.clear();
+            self.upload = None;
             self.unflushed = false;
             self.write_error = Some(error);
         }
     }
 
     fn poll_send_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_send_pieces(cx))?;
+            let Some(upload) = &mut self.upload else { break };
+            match upload.poll_chunk(cx) {
+                Poll::Ready(Ok(UploadChunk::Piece(pieces))) => self.unsent.extend(pieces),
+                Poll::Ready(Ok(UploadChunk::Last(last))) => {
+                    self.upload = None;
+                    self.unsent.push_back(last);
+                }
+                Poll::Ready(Err(error)) => {
+                    self.upload = None;
+                    self.upload_error = Some(error);
+                    return Poll::Pending;
+                }
+                Poll::Pending => {
+                    // What there is need not wait for what comes.
+                    ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+                    return Poll::Pending;
+                }
+            }
+        }
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes the pieces that are there.
+    fn poll_send_pieces(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.unsent.is_empty() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             for (slice, piece) in slices.iter_mut().zip(&self.unsent) {
@@ -198,8 +253,6 @@ impl Http1Connection {
                 }
             }
         }
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        self.unflushed = false;
         Poll::Ready(Ok(()))
     }
 
@@ -210,6 +263,9 @@ impl Http1Connection {
         take: impl FnOnce(&[u8]) -> T,
     ) -> Poll<io::Result<(Input, T)>> {
         self.poll_send(cx);
+        if let Some(error) = self.upload_error.take() {
+            return Poll::Ready(Err(error));
+        }
         INPUT.with_borrow_mut(|input| {
             let mut buffer = ReadBuf::new(input);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
