@@ -159,6 +159,25 @@ async fn killed_tool_loop_is_booked_with_all_rounds() {
 }
 
 #[tokio::test]
+async fn killed_request_that_was_written_twice_is_booked_twice() {
+    let upstream = Upstream::start().await;
+    let mut gateway = embedded(&upstream).start().await;
+    assert_eq!(chat(&gateway, json!({})).await.reply().await.status(), 200);
+    // The idle connection breaks when it is used, and a fresh one takes the request.
+    upstream.next(Script::new().reset());
+    upstream.next(Script::new().stall());
+    let _asked = chat(&gateway, json!({ "user": long(1000), "max_tokens": 50 })).await;
+    upstream.arrived(3).await;
+    gateway.kill();
+    gateway.revive().await;
+    let usage = usage(&gateway).await;
+    let lost = of_outcome(&usage, "lost_in_crash");
+    assert_eq!((&lost["requests"], &lost["output_tokens"]), (&json!(1), &json!(50)), "{usage}");
+    let input = lost["input_tokens"].as_u64().unwrap();
+    assert!((2000..2160).contains(&input), "{usage}");
+}
+
+#[tokio::test]
 async fn gateway_without_a_journal_serves_with_a_warning() {
     let (upstream, redis) = (Upstream::start().await, Redis::start().await);
     let gateway = setup(&upstream)

@@ -8,7 +8,7 @@ use crate::{BilledUnits, ModelCard, Usage, estimate, sync};
 use bytes::Bytes;
 use std::{
     fmt, mem,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
 };
 
 /// The upstream calls of one request. Shared by everything that serves it.
@@ -18,10 +18,11 @@ pub struct UsageMeter {
     observer: OnceLock<Box<dyn CallObserver>>,
 }
 
-/// An observer of the upstream calls of a request after its first one: retries, and further rounds.
+/// An observer of the upstream calls of a request after its first one: retries, further rounds, and
+/// calls that are written again.
 pub trait CallObserver: fmt::Debug + Send + Sync {
-    /// Observes that another call is about to be written. `owed` is what is owed once it is: the
-    /// usage of the earlier calls, and the input of this one.
+    /// Observes that a call is about to be written. `owed` is what is owed once it is: the usage of
+    /// the earlier calls, and the input of this one for each time that it is written.
     fn call_planned(&self, owed: &[CallUsage]);
 }
 
@@ -111,14 +112,19 @@ impl UsageMeter {
         let mut calls = sync::lock(&self.calls);
         calls.push(call);
         let index = calls.len() - 1;
-        if index > 0
-            && let Some(observer) = self.observer.get()
-        {
+        if index > 0 {
+            self.announce(calls);
+        }
+        CallMeter(Some((Arc::clone(self), index)))
+    }
+
+    /// Lets the observer know that the last one of `calls` is about to be written.
+    fn announce(&self, mut calls: MutexGuard<'_, Vec<MeteredCall>>) {
+        if let Some(observer) = self.observer.get() {
             let owed: Vec<_> = calls.iter_mut().filter_map(MeteredCall::usage_once_sent).collect();
             drop(calls);
             observer.call_planned(&owed);
         }
-        CallMeter(Some((Arc::clone(self), index)))
     }
 
     /// Sets the observer of further calls; the first one stays.
@@ -157,10 +163,15 @@ impl CallMeter {
         });
     }
 
-    /// Records that the request is written again, after a connection that had taken it broke without
-    /// an answer: the upstream may have read it twice.
+    /// Records that the request is about to be written again, after a connection that had taken it
+    /// broke without an answer: the upstream may have read it twice.
     pub fn resent(&self) {
-        self.update(|call| call.unanswered = call.unanswered.saturating_add(1));
+        let Some((meter, index)) = &self.0 else { return };
+        let mut calls = sync::lock(&meter.calls);
+        if let Some(call) = calls.get_mut(*index) {
+            call.unanswered = call.unanswered.saturating_add(1);
+        }
+        meter.announce(calls);
     }
 
     /// Records that the upstream refused the request with a status: nothing is owed.
@@ -422,6 +433,16 @@ mod tests {
         call().refused();
         call();
         assert_eq!(*seen.lock().unwrap(), [vec![[30, 5], [100, 0]], vec![[30, 5], [100, 0]]]);
+    }
+
+    #[test]
+    fn resent_call_is_observed_with_both_inputs() {
+        let (meter, seen) = (Arc::new(UsageMeter::default()), Arc::default());
+        meter.observe(Box::new(OwedAtCalls(Arc::clone(&seen))));
+        let call = meter.call(&"p".into(), None, &[Bytes::from_static(BODY)]);
+        call.sent();
+        call.resent();
+        assert_eq!(*seen.lock().unwrap(), [vec![[200, 0]]]);
     }
 
     #[test]
