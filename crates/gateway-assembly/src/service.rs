@@ -64,12 +64,14 @@ fn engine(
     let resources = providers::resources(config, shared);
     let local_models = previous.map(|it| Arc::clone(&it.app.engine.local_models));
     let windows = previous.map(|it| Arc::clone(&it.app.engine.context_windows));
-    let mut observers: Vec<Arc<dyn RequestObserver>> = vec![Arc::new(RequestLog)];
+    let mut observers: Vec<Arc<dyn RequestObserver>> = Vec::new();
+    if config.request_log.enabled {
+        // Before the log: a request whose line is there has an entry.
+        observers.push(Arc::new(RequestRecords::new(shared.limits.request_recorder().clone())));
+    }
+    observers.push(Arc::new(RequestLog));
     if let Some(console) = console {
         observers.push(Arc::new(console.clone()));
-    }
-    if config.request_log.enabled {
-        observers.push(Arc::new(RequestRecords::new(shared.limits.request_recorder().clone())));
     }
     let directory =
         providers::directory(config, resources, through.as_ref(), connections, previous)?;

@@ -20,6 +20,9 @@ use gateway_limits::{
 use std::{mem, sync::Arc, thread, time::Duration};
 use tokio::time::Instant;
 
+/// The names of tools that are kept of one request.
+const MAX_TOOLS: usize = 64;
+
 /// Accounts for one request to a model, from the moment it is sent to its end: settles its
 /// reservation, closes its row of the ledger, counts it, and shows it to the observers.
 ///
@@ -45,6 +48,10 @@ pub(crate) struct RequestAccounting {
     first_output: Option<Instant>,
     usage: Option<Usage>,
     finish: Option<&'static str>,
+    /// The tools that the gateway ran.
+    tools: Vec<String>,
+    /// Time from the arrival to the first upstream call.
+    prepared: Duration,
     /// The upstream calls made for the request, and what each used.
     meter: Arc<UsageMeter>,
     /// The size of the request, for providers that do not meter their calls.
@@ -84,11 +91,12 @@ impl RequestContext {
         }
         let started = self.started(target);
         let progress = engine.observers.iter().filter_map(|it| it.started(&started)).collect();
+        let now = Instant::now();
         RequestAccounting {
             path: self.head.path,
             request_id: Arc::clone(&self.head.request_id),
             client: Arc::clone(&self.head.client),
-            started: Instant::now(),
+            started: now,
             provider: Arc::clone(&plan.route.provider),
             card: target.card.clone(),
             uncatalogued: None,
@@ -102,6 +110,8 @@ impl RequestContext {
             first_output: None,
             usage: None,
             finish: None,
+            tools: Vec::new(),
+            prepared: now.duration_since(self.head.started),
             meter: Arc::clone(&self.meter),
             input: mem::take(&mut self.input),
             tier: self.tier,
@@ -298,6 +308,7 @@ impl RequestAccounting {
             client: &self.client.name,
             tenant: &self.client.tenant,
             provider: &self.provider,
+            requested_model: &self.plan.name,
             model: self.card.as_ref().map_or(OTHER, |card| &card.id),
             served_model: self.served_model(),
             assumed: self.card.as_ref().and_then(|card| card.assumed_from.as_deref()),
@@ -309,11 +320,13 @@ impl RequestAccounting {
             attempts: self.attempts,
             failed_attempts: &self.failed_attempts,
             dropped: &self.dropped,
+            tools: &self.tools,
             cache: self.cache,
             usage: used.usage,
             reported_usage: self.usage,
             usage_estimated: used.is_estimated,
             cost: used.cost,
+            prepared: self.prepared,
             first_output,
             duration,
             upstream_request_id: self.upstream_request_id.as_deref(),
@@ -343,6 +356,8 @@ impl StreamObserver for RequestAccounting {
         for progress in &self.progress {
             progress.chunk(chunk);
         }
+        let room = MAX_TOOLS.saturating_sub(self.tools.len());
+        self.tools.extend(chunk.started_tool_calls.iter().take(room).map(|it| it.name.clone()));
         if let Some(meta) = &chunk.meta {
             self.record_upstream(meta);
         }

@@ -73,6 +73,8 @@ pub struct RequestSummary<'a> {
     pub tenant: &'a Arc<str>,
     /// The provider that answered, or was asked last.
     pub provider: &'a Arc<str>,
+    /// The model, as the caller named it.
+    pub requested_model: &'a str,
     /// The catalogued model, or `other`.
     pub model: &'a str,
     /// The model that answered, or was asked last: as the catalogue has it, else as its provider
@@ -97,6 +99,8 @@ pub struct RequestSummary<'a> {
     pub failed_attempts: &'a [Attempt],
     /// The parameters that were dropped.
     pub dropped: &'a DroppedParams,
+    /// The first of the tools that the gateway ran, in order.
+    pub tools: &'a [String],
     /// The status of the response cache; absent without a cache.
     pub cache: Option<CacheStatus>,
     /// The tokens used, reported or estimated.
@@ -107,9 +111,11 @@ pub struct RequestSummary<'a> {
     pub usage_estimated: bool,
     /// The cost, if the price is known.
     pub cost: Option<NanoDollars>,
-    /// Time to the first output.
+    /// Time from the arrival to the first upstream call.
+    pub prepared: Duration,
+    /// Time from the upstream call to the first output.
     pub first_output: Option<Duration>,
-    /// Time to the end.
+    /// Time from the upstream call to the end.
     pub duration: Duration,
     /// The upstream's id of the request.
     pub upstream_request_id: Option<&'a str>,

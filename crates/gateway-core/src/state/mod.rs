@@ -38,7 +38,8 @@ pub use self::{
     reasoning::{ReasoningStore, StoredReasoning},
     request_log::{
         InvalidCursor, LoggedAttempt, LoggedRequest, RequestLogBatch, RequestLogCursor,
-        RequestLogPage, RequestLogQuery, RequestLogStore,
+        RequestLogEntry, RequestLogKey, RequestLogPage, RequestLogQuery, RequestLogRows,
+        RequestLogStore,
     },
     response::{ResponseEvents, ResponseStore, StoredResponse},
     session::{

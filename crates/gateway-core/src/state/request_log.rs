@@ -1,5 +1,13 @@
 //! The port to the log of requests: every request to a model and every refusal, for some days.
 
+mod entry;
+mod rows;
+
+pub use self::{
+    entry::RequestLogEntry,
+    rows::{RequestLogKey, RequestLogRows},
+};
+
 use super::StoreError;
 use crate::{NanoDollars, Usage};
 use async_trait::async_trait;
@@ -30,7 +38,7 @@ pub struct RequestLogBatch {
     /// The number of the process that writes it; with the time it names the batch.
     pub writer: u32,
     /// The requests, in the order in which they ended.
-    pub requests: Vec<LoggedRequest>,
+    pub rows: RequestLogRows,
 }
 
 /// A place in the log: a request, and all that are older.

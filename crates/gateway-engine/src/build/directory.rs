@@ -337,7 +337,7 @@ impl ProviderDirectory {
         let group = self.fallback(&route).cloned();
         let is_group = group.is_some();
         let provider = group.map_or_else(|| self.provider(&route.provider).cloned(), Ok);
-        let plan = Arc::new(RoutePlan::new(route, provider, is_group));
+        let plan = Arc::new(RoutePlan::new(name, route, provider, is_group));
         if name.len() <= MAX_PLANNED_NAME {
             let mut plans = sync::write(&self.plans);
             // Names are callers' to choose: those that are used come back.

@@ -12,6 +12,8 @@ use std::{
 ///
 /// A request looks its plan up and keeps it: a new configuration has plans of its own.
 pub struct RoutePlan {
+    /// The name, as callers spell it.
+    pub(crate) name: Box<str>,
     /// The provider, the model, and the rule that led there.
     pub(crate) route: Route,
     /// The provider stack, or the fallback group.
@@ -34,10 +36,16 @@ struct NotReady(Box<GatewayError>);
 pub(crate) const OTHER: &str = "other";
 
 impl RoutePlan {
-    /// The plan of a name that leads to `route`, which `provider` serves: a fallback group if
+    /// The plan of `name`, which leads to `route`, which `provider` serves: a fallback group if
     /// `is_group`.
-    pub(super) fn new(route: Route, provider: Result<Arc<dyn Provider>>, is_group: bool) -> Self {
+    pub(super) fn new(
+        name: &str,
+        route: Route,
+        provider: Result<Arc<dyn Provider>>,
+        is_group: bool,
+    ) -> Self {
         Self {
+            name: name.into(),
             is_group,
             provider: provider.map_err(|error| NotReady(Box::new(error))),
             ledger_name: ledger_name(&route.target),

@@ -1,6 +1,6 @@
 //! Refused requests: in the log, the metrics and the request log.
 
-use gateway_core::{ErrorKind, GatewayError, state::LoggedRequest, time::millis};
+use gateway_core::{ErrorKind, GatewayError, state::RequestLogEntry, time::millis};
 use gateway_engine::{Engine, FailedRequest, RefusalLabels};
 use gateway_tasks::unix_time;
 use std::{sync::Arc, time::Duration};
@@ -87,26 +87,25 @@ pub(crate) fn record(engine: &Engine, refused: &RefusedRequest, reply: RefusalRe
 /// Adds the entry of a refusal to the request log, unless the log is off.
 fn add_entry(engine: &Engine, refused: &RefusedRequest, reply: RefusalReply<'_>) {
     let Some(log) = &engine.limits.request_log else { return };
-    let (id, path, status) = (Arc::clone(reply.request_id), reply.path, reply.status);
-    let (refused, at, duration_ms) = (refused.clone(), millis(unix_time()), millis(reply.took));
-    let is_identified = refused.request.client.is_some();
-    let entry = move || LoggedRequest {
-        id: id.to_string(),
-        at,
-        path: path.to_owned(),
-        client: refused.request.client.as_ref().map(|client| client.name.to_string()),
-        tenant: refused.request.client.as_ref().map(|client| client.tenant.to_string()),
-        requested_model: refused.model(),
-        outcome: refused.code.into(),
-        status: Some(status),
-        limit: refused.limit.map(Into::into),
-        error: refused.message.map(Into::into),
-        duration_ms,
-        ..LoggedRequest::default()
+    let client = refused.request.client.as_deref();
+    let model = refused.model();
+    let entry = RequestLogEntry {
+        id: reply.request_id,
+        at: millis(unix_time()),
+        path: reply.path,
+        client: client.map(|client| &*client.name),
+        tenant: client.map(|client| &*client.tenant),
+        requested_model: model.as_deref(),
+        outcome: &refused.code,
+        status: Some(reply.status),
+        limit: refused.limit.as_deref(),
+        error: refused.message.as_deref(),
+        duration_ms: millis(reply.took),
+        ..RequestLogEntry::default()
     };
-    if is_identified {
-        log.record(entry);
+    if client.is_some() {
+        log.record(&entry);
     } else {
-        log.record_unidentified(entry);
+        log.record_unidentified(&entry);
     }
 }

@@ -1,54 +1,92 @@
 //! Batches that wait for the store.
 
 use gateway_core::{
-    state::{LoggedRequest, RequestLogBatch, RequestLogStore, StoreError},
+    state::{RequestLogBatch, RequestLogEntry, RequestLogRows, RequestLogStore, StoreError},
     time::millis,
 };
 use gateway_tasks::unix_time;
+use metrics::Counter;
 use std::{collections::VecDeque, mem};
 
 /// The requests of one batch.
 pub(super) const BATCH: usize = 256;
 
-/// Maximum number of batches that wait for a store that is unavailable.
-const WAITING: usize = 32;
+/// Maximum number of whole batches that wait to be written, and as many for a store that is
+/// unavailable.
+pub(super) const WAITING: usize = 32;
 
-/// The batches of a process.
+/// The rows of requests that have ended since the last batch was written.
+#[derive(Debug, Default)]
+pub(super) struct RecordedRows {
+    whole: Vec<RequestLogRows>,
+    begun: RequestLogRows,
+}
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum RowResult {
+    /// It waits for the next batch.
+    Kept,
+    /// It completed a batch.
+    BatchCompleted,
+    /// It is lost: too many wait.
+    Dropped,
+}
+
+impl RecordedRows {
+    /// Adds the row of a request.
+    pub(super) fn push(&mut self, entry: &RequestLogEntry<'_>) -> RowResult {
+        if self.whole.len() >= WAITING {
+            return RowResult::Dropped;
+        }
+        self.begun.push(entry);
+        if self.begun.len() < BATCH {
+            return RowResult::Kept;
+        }
+        self.whole.push(mem::take(&mut self.begun));
+        RowResult::BatchCompleted
+    }
+
+    /// Takes the rows, batch by batch.
+    pub(super) fn take(&mut self) -> Vec<RequestLogRows> {
+        let mut rows = mem::take(&mut self.whole);
+        if !self.begun.is_empty() {
+            rows.push(mem::take(&mut self.begun));
+        }
+        rows
+    }
+}
+
+/// The batches of a process that the store does not have yet.
 #[derive(Debug)]
 pub(super) struct PendingBatches {
     writer: u32,
     last: u64,
-    requests: Vec<LoggedRequest>,
     waiting: VecDeque<RequestLogBatch>,
     is_failing: bool,
 }
 
 impl PendingBatches {
     /// No batches, of a process with the number `writer`.
-    pub(super) fn new(writer: u32) -> Self {
-        let (requests, waiting) = (Vec::new(), VecDeque::new());
-        Self { writer, last: 0, requests, waiting, is_failing: false }
+    pub(super) const fn new(writer: u32) -> Self {
+        Self { writer, last: 0, waiting: VecDeque::new(), is_failing: false }
     }
 
-    /// Adds a request; returns whether a batch is full.
-    pub(super) fn push(&mut self, request: LoggedRequest) -> bool {
-        self.requests.push(request);
-        self.requests.len() >= BATCH
-    }
-
-    /// Writes what is pending to `store`; returns the number of requests that are lost.
-    pub(super) async fn flush(&mut self, store: &dyn RequestLogStore) -> u64 {
-        let mut lost = 0;
-        if !self.requests.is_empty() {
+    /// Adds batches.
+    pub(super) fn add(&mut self, batches: Vec<RequestLogRows>) {
+        for rows in batches {
             // Later than all requests in it, and than all earlier batches of this process.
             self.last = millis(unix_time()).max(self.last + 1);
-            let requests = mem::take(&mut self.requests);
-            self.waiting.push_back(RequestLogBatch {
-                at: self.last,
-                writer: self.writer,
-                requests,
-            });
+            self.waiting.push_back(RequestLogBatch { at: self.last, writer: self.writer, rows });
         }
+    }
+
+    /// Writes what is pending to `store`, and counts the requests that are lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// A batch that may have been written is written again, which changes nothing.
+    pub(super) async fn write(&mut self, store: &dyn RequestLogStore, lost: &Counter) {
         while let Some(batch) = self.waiting.front() {
             match store.append(batch).await {
                 Ok(()) => self.is_failing = false,
@@ -57,16 +95,16 @@ impl PendingBatches {
                         report(&error);
                     }
                     if error.is_outage() && self.waiting.len() <= WAITING {
-                        return lost;
+                        return;
                     }
-                    lost += batch.requests.len() as u64;
+                    lost.increment(batch.rows.len() as u64);
                 }
             }
             self.waiting.pop_front();
         }
-        lost
     }
 }
+
 /// Logs a failure of the store. An outage is reported as a warning by the store itself.
 fn report(error: &StoreError) {
     if error.is_outage() {

@@ -1,7 +1,7 @@
 //! The log of requests: every request to a model and every refusal, on its way to the store.
 //!
 //! ```text
-//! request ends ----> bounded queue ---- batch by batch ----> RequestLogStore
+//! request ends ----> bounded rows ---- batch by batch ----> RequestLogStore
 //!                        |
 //!                        `-- full: dropped, and counted
 //! ```

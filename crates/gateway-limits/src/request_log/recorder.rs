@@ -1,8 +1,11 @@
 //! The recorder of requests that have ended.
 
-use super::batches::PendingBatches;
+use super::batches::{PendingBatches, RecordedRows, RowResult};
 use gateway_core::{
-    state::{LoggedRequest, RequestLogPage, RequestLogQuery, RequestLogStore, StoreError},
+    state::{
+        LoggedRequest, RequestLogEntry, RequestLogPage, RequestLogQuery, RequestLogStore,
+        StoreError,
+    },
     sync,
 };
 use gateway_tasks::unix_time;
@@ -13,7 +16,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Mutex, mpsc, oneshot},
+    sync::{Mutex, Notify},
     time,
 };
 use uuid::Uuid;
@@ -21,27 +24,24 @@ use uuid::Uuid;
 /// The time between two batches.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Maximum number of requests that wait to be written.
-const QUEUE: usize = 8_192;
-
 /// Maximum number of requests without a key that are recorded in a second.
 const UNIDENTIFIED: u32 = 10;
 
 /// Maximum time that a search waits for the requests of this process to be written.
 const FLUSH_WAIT: Duration = Duration::from_secs(1);
 
-/// Makes the log entry of a request, on the task that writes the log.
-type MakeEntry = Box<dyn FnOnce() -> LoggedRequest + Send>;
-
-/// Records requests in the log, without making them wait. Clones share one queue.
+/// Records requests in the log, without making them wait for the store. Clones share their rows.
 #[derive(Clone)]
 pub struct RequestRecorder(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn RequestLogStore>,
-    sender: mpsc::Sender<Command>,
-    /// Held by the task that writes, so that one that panicked is followed by another.
-    writer: Mutex<Writer>,
+    /// Held for the time of writing a row: a microsecond.
+    recorded: Lock<RecordedRows>,
+    /// Notified when a batch is complete.
+    batch_completed: Notify,
+    /// Held while batches are written: by the task that does so, or by a search.
+    pending: Mutex<PendingBatches>,
     dropped: Counter,
     unidentified: Lock<SecondQuota>,
 }
@@ -53,39 +53,36 @@ struct SecondQuota {
     used: u32,
 }
 
-struct Writer {
-    commands: mpsc::Receiver<Command>,
-    batches: PendingBatches,
-}
-
-enum Command {
-    Record(MakeEntry),
-    Flush(oneshot::Sender<()>),
-}
-
 impl RequestRecorder {
     /// Creates a recorder that writes to `store`, once [`run`](Self::run) is polled.
     pub fn new(store: Arc<dyn RequestLogStore>) -> Self {
-        let (sender, commands) = mpsc::channel(QUEUE);
-        let batches = PendingBatches::new(writer_number());
-        let dropped = counter!("llm_gateway_request_log_dropped_total");
-        let writer = Mutex::new(Writer { commands, batches });
-        Self(Arc::new(Inner { store, sender, writer, dropped, unidentified: Lock::default() }))
+        Self(Arc::new(Inner {
+            store,
+            recorded: Lock::default(),
+            batch_completed: Notify::new(),
+            pending: Mutex::new(PendingBatches::new(writer_number())),
+            dropped: counter!("llm_gateway_request_log_dropped_total"),
+            unidentified: Lock::default(),
+        }))
     }
 
-    /// Records a request that has ended; `make` makes its entry, on another task. If the queue is full,
-    /// the request is not recorded, and counted.
-    pub fn record(&self, make: impl FnOnce() -> LoggedRequest + Send + 'static) {
-        if self.0.sender.try_send(Command::Record(Box::new(make))).is_err() {
-            self.0.dropped.increment(1);
+    /// Records a request that has ended. If too many wait for the store, the request is not
+    /// recorded, and counted.
+    pub fn record(&self, entry: &RequestLogEntry<'_>) {
+        let result = sync::lock(&self.0.recorded).push(entry);
+        match result {
+            RowResult::Kept => {}
+            RowResult::BatchCompleted => self.0.batch_completed.notify_one(),
+            RowResult::Dropped => self.0.dropped.increment(1),
         }
     }
 
     /// Records a refused request without a key: a few each second, so that strangers do not push the
     /// requests of clients out of the log. The others are counted.
-    pub fn record_unidentified(&self, make: impl FnOnce() -> LoggedRequest + Send + 'static) {
-        if sync::lock(&self.0.unidentified).admits(unix_time().as_secs()) {
-            self.record(make);
+    pub fn record_unidentified(&self, entry: &RequestLogEntry<'_>) {
+        let is_admitted = sync::lock(&self.0.unidentified).admits(unix_time().as_secs());
+        if is_admitted {
+            self.record(entry);
         } else {
             self.0.dropped.increment(1);
         }
@@ -93,44 +90,27 @@ impl RequestRecorder {
 
     /// Writes recorded requests to the store until it is dropped.
     pub async fn run(self) {
-        let mut writer = self.0.writer.lock().await;
-        let Writer { commands, batches } = &mut *writer;
         let mut ticks = time::interval(FLUSH_INTERVAL);
         ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         loop {
-            let flushed = tokio::select! {
-                command = commands.recv() => match command {
-                    Some(Command::Record(make)) => {
-                        if !batches.push(make()) {
-                            continue;
-                        }
-                        None
-                    }
-                    Some(Command::Flush(flushed)) => Some(flushed),
-                    None => return,
-                },
-                _ = ticks.tick() => None,
-            };
-            let lost = batches.flush(&*self.0.store).await;
-            self.0.dropped.increment(lost);
-            if let Some(flushed) = flushed {
-                // A search that has ended meanwhile needs no answer.
-                let _ = flushed.send(());
+            tokio::select! {
+                () = self.0.batch_completed.notified() => {}
+                _ = ticks.tick() => {}
             }
+            self.write().await;
         }
     }
 
     /// Writes the requests that were recorded so far, within a deadline.
     pub async fn flush(&self) {
-        let (flushed, done) = oneshot::channel();
-        let flush = async {
-            if self.0.sender.send(Command::Flush(flushed)).await.is_ok() {
-                // A writer that has stopped has nothing to write.
-                let _ = done.await;
-            }
-        };
         // What takes longer is found by the next search.
-        let _ = time::timeout(FLUSH_WAIT, flush).await;
+        let _ = time::timeout(FLUSH_WAIT, self.write()).await;
+    }
+
+    async fn write(&self) {
+        let mut pending = self.0.pending.lock().await;
+        pending.add(sync::lock(&self.0.recorded).take());
+        pending.write(&*self.0.store, &self.0.dropped).await;
     }
 
     /// Returns a page of the log; requests of this process are in it from their end on.
@@ -193,33 +173,64 @@ impl fmt::Debug for RequestRecorder {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use gateway_core::state::MockRequestLogStore;
+    use super::{
+        super::batches::{BATCH, WAITING},
+        *,
+    };
+    use gateway_core::state::{MockRequestLogStore, RequestLogBatch};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::task::JoinSet;
 
-    fn entry(id: usize) -> impl FnOnce() -> LoggedRequest + Send + 'static {
-        move || LoggedRequest { id: id.to_string(), ..LoggedRequest::default() }
+    fn record(recorder: &RequestRecorder, id: usize) {
+        let id = id.to_string();
+        recorder.record(&RequestLogEntry { id: &id, ..RequestLogEntry::default() });
+    }
+
+    fn ids(batch: &RequestLogBatch) -> Vec<String> {
+        let lines = batch.rows.lines().split(|byte| *byte == b'\n').filter(|it| !it.is_empty());
+        let requests = lines.map(|line| serde_json::from_slice::<LoggedRequest>(line).unwrap());
+        requests.map(|request| request.id).collect()
     }
 
     #[tokio::test]
-    async fn requests_beyond_the_queue_are_dropped() {
+    async fn requests_beyond_the_bound_are_dropped() {
         let written = Arc::new(AtomicUsize::new(0));
         let mut store = MockRequestLogStore::new();
         let count = Arc::clone(&written);
         store.expect_append().returning(move |batch| {
-            assert!(batch.requests.len() <= super::super::batches::BATCH);
-            count.fetch_add(batch.requests.len(), Ordering::Relaxed);
+            assert!(batch.rows.len() <= BATCH);
+            count.fetch_add(batch.rows.len(), Ordering::Relaxed);
             Ok(())
         });
         let recorder = RequestRecorder::new(Arc::new(store));
-        for id in 0..QUEUE + 10 {
-            recorder.record(entry(id));
-        }
+        let bound = BATCH * WAITING;
+        (0..bound + 10).for_each(|id| record(&recorder, id));
+        recorder.flush().await;
+        assert_eq!(written.load(Ordering::Relaxed), bound);
+        record(&recorder, 0);
+        recorder.flush().await;
+        assert_eq!(written.load(Ordering::Relaxed), bound + 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn complete_batch_is_written_at_once() {
+        let mut store = MockRequestLogStore::new();
+        let (sender, mut written) = tokio::sync::mpsc::unbounded_channel();
+        store.expect_append().returning(move |batch| {
+            sender.send(ids(batch)).unwrap();
+            Ok(())
+        });
+        let recorder = RequestRecorder::new(Arc::new(store));
         let mut running = JoinSet::new();
         running.spawn(recorder.clone().run());
-        recorder.flush().await;
-        assert_eq!(written.load(Ordering::Relaxed), QUEUE);
+        time::sleep(FLUSH_INTERVAL / 2).await;
+        let began = time::Instant::now();
+        (0..BATCH).for_each(|id| record(&recorder, id));
+        let expected: Vec<_> = (0..BATCH).map(|id| id.to_string()).collect();
+        assert_eq!(written.recv().await.unwrap(), expected);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        record(&recorder, 7);
+        assert_eq!(written.recv().await.unwrap(), ["7"]);
     }
 
     #[test]
@@ -240,15 +251,14 @@ mod tests {
                 failures -= 1;
                 return Err(StoreError::Busy);
             }
-            let ids: Vec<_> = batch.requests.iter().map(|it| it.id.clone()).collect();
-            seen.lock().unwrap().push((batch.at, ids.join(" ")));
+            seen.lock().unwrap().push((batch.at, ids(batch).join(" ")));
             Ok(())
         });
         let recorder = RequestRecorder::new(Arc::new(store));
         let mut running = JoinSet::new();
         running.spawn(recorder.clone().run());
         for id in 0..3 {
-            recorder.record(entry(id));
+            record(&recorder, id);
             time::sleep(2 * FLUSH_INTERVAL).await;
         }
         time::sleep(5 * FLUSH_INTERVAL).await;

@@ -304,7 +304,7 @@ impl<E: KvEngine> ClientKeys for KvStore<E> {
 #[async_trait]
 impl<E: KvEngine> RequestLogStore for KvStore<E> {
     async fn append(&self, batch: &RequestLogBatch) -> Result<(), StoreError> {
-        let segment = Segment::encode(batch)?;
+        let segment = Segment::encode(batch);
         // A crash may lose the last second, which no promise to a caller rests on.
         self.write(Durable::Visible, move |txn, limits| {
             request_log::append(txn, limits.request_log, segment)

@@ -141,7 +141,9 @@ fn number(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use crate::{clock::StoreClock, kv::KvStore, limits::StoreLimits, memory::MemoryStore};
-    use gateway_core::state::{LoggedRequest, RequestLogBatch, RequestLogStore as _};
+    use gateway_core::state::{
+        RequestLogBatch, RequestLogEntry, RequestLogRows, RequestLogStore as _,
+    };
     use std::time::Duration;
 
     fn store(requests: u64) -> KvStore<MemoryStore> {
@@ -151,20 +153,19 @@ mod tests {
         KvStore::new(MemoryStore::new(clock, u64::MAX), clock, limits)
     }
 
-    fn batch(at: u64, rows: usize) -> RequestLogBatch {
-        let request = LoggedRequest { at, ..LoggedRequest::default() };
-        RequestLogBatch { at, writer: 1, requests: vec![request; rows] }
+    fn batch(at: u64, id: &str) -> RequestLogBatch {
+        let mut rows = RequestLogRows::default();
+        rows.push(&RequestLogEntry { id, at, ..RequestLogEntry::default() });
+        RequestLogBatch { at, writer: 1, rows }
     }
 
     #[tokio::test]
     async fn search_of_many_segments_is_interrupted_and_continued() {
         let store = store(1_000_000);
         let now = StoreClock::new().now();
-        let rare = LoggedRequest { id: "rare".to_owned(), at: now, ..LoggedRequest::default() };
-        let first = RequestLogBatch { requests: vec![rare], ..batch(now, 0) };
-        store.append(&first).await.unwrap();
+        store.append(&batch(now, "rare")).await.unwrap();
         for at in 1..=SEARCHED as u64 {
-            store.append(&batch(now + at, 1)).await.unwrap();
+            store.append(&batch(now + at, "")).await.unwrap();
         }
         let mut query =
             RequestLogQuery { id: Some("rare".to_owned()), limit: 5, ..RequestLogQuery::default() };

@@ -27,7 +27,7 @@ const READ: usize = 8;
 #[async_trait]
 impl RequestLogStore for RedisStore {
     async fn append(&self, batch: &RequestLogBatch) -> Result<(), StoreError> {
-        let segment = Segment::encode(batch)?;
+        let segment = Segment::encode(batch);
         let limits = self.link.limits.request_log;
         let arguments = vec![
             text(segment.name).into(),

@@ -1,7 +1,6 @@
 //! A segment of the request log: its name, its index and its lines.
 
-use crate::record;
-use gateway_core::state::{RequestLogBatch, StoreError};
+use gateway_core::state::{RequestLogBatch, RequestLogKey};
 
 /// The bytes of a request in the index: the hashes of its id and of its tenant.
 const INDEX_BYTES: usize = 16;
@@ -35,16 +34,11 @@ impl SegmentName {
 
 impl Segment {
     /// Encodes `batch`.
-    pub(crate) fn encode(batch: &RequestLogBatch) -> Result<Self, StoreError> {
-        let mut index = Vec::with_capacity(batch.requests.len() * INDEX_BYTES);
-        let mut lines = Vec::with_capacity(batch.requests.len() * 512);
-        for request in &batch.requests {
-            index.extend(hash(&request.id).to_be_bytes());
-            index.extend(hash(request.tenant.as_deref().unwrap_or_default()).to_be_bytes());
-            lines.extend(record::write(request)?);
-            lines.push(b'\n');
-        }
-        Ok(Self { name: SegmentName { at: batch.at, writer: batch.writer }, index, lines })
+    pub(crate) fn encode(batch: &RequestLogBatch) -> Self {
+        let keys = batch.rows.keys().iter();
+        let index = keys.flat_map(|key| [key.id, key.tenant]).flat_map(u64::to_be_bytes).collect();
+        let name = SegmentName { at: batch.at, writer: batch.writer };
+        Self { name, index, lines: batch.rows.lines().to_vec() }
     }
 
     /// Returns the number of its requests.
@@ -55,7 +49,7 @@ impl Segment {
 
 /// Returns the rows of a segment that may have this id and this tenant, newest first.
 pub(super) fn candidates(index: &[u8], id: Option<&str>, tenant: Option<&str>) -> Vec<u32> {
-    let (id, tenant) = (id.map(hash), tenant.map(hash));
+    let (id, tenant) = (id.map(RequestLogKey::hash), tenant.map(RequestLogKey::hash));
     let is = |wanted: Option<u64>, bytes: &[u8]| {
         wanted.is_none_or(|wanted| bytes == wanted.to_be_bytes().as_slice())
     };
@@ -69,26 +63,17 @@ pub(super) fn candidates(index: &[u8], id: Option<&str>, tenant: Option<&str>) -
     found
 }
 
-/// The hash of a text in the index: FNV-1a, the same in every version.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_core::state::LoggedRequest;
+    use gateway_core::state::{RequestLogEntry, RequestLogRows};
 
     fn segment(requests: &[(&str, &str)]) -> Segment {
-        let request = |(id, tenant): &(&str, &str)| LoggedRequest {
-            id: (*id).to_owned(),
-            tenant: Some((*tenant).to_owned()),
-            ..LoggedRequest::default()
-        };
-        let requests = requests.iter().map(request).collect();
-        Segment::encode(&RequestLogBatch { at: 1, writer: 2, requests }).unwrap()
+        let mut rows = RequestLogRows::default();
+        for (id, tenant) in requests {
+            rows.push(&RequestLogEntry { id, tenant: Some(tenant), ..RequestLogEntry::default() });
+        }
+        Segment::encode(&RequestLogBatch { at: 1, writer: 2, rows })
     }
 
     #[test]

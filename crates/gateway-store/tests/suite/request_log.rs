@@ -2,7 +2,8 @@
 
 use crate::backend::BackendFactory;
 use gateway_core::state::{
-    LoggedRequest, RequestLogBatch, RequestLogCursor, RequestLogQuery, RequestLogStore,
+    LoggedRequest, RequestLogBatch, RequestLogCursor, RequestLogEntry, RequestLogQuery,
+    RequestLogRows, RequestLogStore,
 };
 use gateway_store::{RequestLogLimits, StoreLimits};
 use std::time::Duration;
@@ -27,8 +28,12 @@ fn request(id: &str, tenant: &str, at: u64) -> LoggedRequest {
 }
 
 fn batch(at: u64, writer: u32, requests: &[(&str, &str)]) -> RequestLogBatch {
-    let requests = requests.iter().map(|(id, tenant)| request(id, tenant, at)).collect();
-    RequestLogBatch { at, writer, requests }
+    let mut rows = RequestLogRows::default();
+    for (id, tenant) in requests {
+        let entry = RequestLogEntry { id, at, outcome: "ok", ..RequestLogEntry::default() };
+        rows.push(&RequestLogEntry { tenant: Some(tenant), ..entry });
+    }
+    RequestLogBatch { at, writer, rows }
 }
 
 fn all(limit: usize) -> RequestLogQuery {
