@@ -8,6 +8,7 @@ use super::{
     timestamp,
 };
 use std::{
+    cell::Cell,
     error::Error,
     fmt::{self, Write as _},
     sync::atomic::Ordering::Relaxed,
@@ -18,6 +19,11 @@ use tracing::{
     field::{Field, Visit},
 };
 use tracing_subscriber::{Layer, layer::Context};
+
+thread_local! {
+    /// The memory of the line that the thread formats; as long as its longest line.
+    static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// A layer that formats every enabled event and queues the line.
 #[derive(Debug)]
@@ -33,33 +39,29 @@ impl LineFormatter {
         Self { format, colours, queue, limiter: LogRateLimiter::default() }
     }
 
-    fn object(event: &Event<'_>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(768);
+    fn object(event: &Event<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"timestamp\":\"");
-        timestamp::write(&mut out);
+        timestamp::write(out);
         out.extend_from_slice(b"\",\"level\":\"");
         out.extend_from_slice(event.metadata().level().as_str().as_bytes());
         out.extend_from_slice(b"\",\"target\":\"");
-        escape(event.metadata().target(), &mut out);
+        escape(event.metadata().target(), out);
         out.push(b'"');
-        event.record(&mut JsonFields(&mut out));
+        event.record(&mut JsonFields(out));
         out.extend_from_slice(b"}\n");
-        out
     }
 
-    fn pretty(&self, event: &Event<'_>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(256);
-        timestamp::write(&mut out);
+    fn pretty(&self, event: &Event<'_>, out: &mut Vec<u8>) {
+        timestamp::write(out);
         let level = event.metadata().level();
         let (on, off) = if self.colours { (colour(*level), "\u{1b}[0m") } else { ("", "") };
         let mut text = String::new();
         let _ = write!(text, " {on}{level:>5}{off} ");
         out.extend_from_slice(text.as_bytes());
-        escape(event.metadata().target(), &mut out);
+        escape(event.metadata().target(), out);
         out.push(b':');
-        event.record(&mut PrettyFields(&mut out));
+        event.record(&mut PrettyFields(out));
         out.push(b'\n');
-        out
     }
 }
 
@@ -79,10 +81,16 @@ impl<S: Subscriber> Layer<S> for LineFormatter {
             self.queue.dropped_lines.repeated.fetch_add(1, Relaxed);
             return;
         }
-        self.queue.send(match self.format {
-            LogFormat::Json => Self::object(event),
-            LogFormat::Pretty => self.pretty(event),
-        });
+        // Taken, so that a value which logs while it is formatted finds another one.
+        let mut line = LINE.try_with(Cell::take).unwrap_or_default();
+        match self.format {
+            LogFormat::Json => Self::object(event, &mut line),
+            LogFormat::Pretty => self.pretty(event, &mut line),
+        }
+        self.queue.send(&line);
+        line.clear();
+        // A thread that ends has none to keep it in.
+        let _ = LINE.try_with(|kept| kept.set(line));
     }
 }
 

@@ -135,7 +135,7 @@ fn stuck_output_blocks_neither_logging_nor_shutdown() {
     let (free, stuck) = sync_channel(0);
     let lines = NonBlockingWriter::spawn(StuckOutput(stuck), 4).unwrap();
     for _ in 0..1000 {
-        lines.queue().send(vec![b'x'; 70_000]);
+        lines.queue().send(&vec![b'x'; 70_000]);
     }
     let dropped_lines = lines.dropped_lines();
     assert!(dropped_lines.dropped.load(Relaxed) > 900, "{dropped_lines:?}");
