@@ -93,17 +93,12 @@ fn only_messages(mut body: Value) -> Value {
     body.get_mut("messages").map(Value::take).unwrap_or_default()
 }
 
-/// The configuration: a key to check, limits and budgets to keep, prices, metrics, log and ledger.
-///
-/// Without the request log: it writes by time, so that its part of a request varies by a tenth.
+/// The configuration: a key to check, limits and budgets to keep, prices, metrics, logs and ledger.
 pub(super) fn config(upstream: u16, store: &str) -> String {
     format!(
         r#"
 [store]
 backend = "{store}"
-
-[request_log]
-enabled = false
 
 [providers.openai]
 base_url = "http://127.0.0.1:{upstream}/v1"
