@@ -1,9 +1,10 @@
 //! The state that a connection's socket, its service and its bodies share.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use tokio_util::sync::CancellationToken;
 
-/// The state shared by the socket, the service and the bodies of one connection. Counters only: no
-/// part waits for another.
+/// The state shared by the socket, the service and the bodies of one connection. No part waits for
+/// another.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionActivity {
     active: AtomicU32,
@@ -12,9 +13,26 @@ pub(super) struct ConnectionActivity {
     unread: AtomicBool,
     offered: AtomicU32,
     frames: AtomicU32,
+    /// Cancelled when the connection is to end.
+    closing: CancellationToken,
 }
 
 impl ConnectionActivity {
+    /// The state of a new connection, which is to end when `closing` is cancelled.
+    pub(super) fn new(closing: CancellationToken) -> Self {
+        Self { closing, ..Self::default() }
+    }
+
+    /// Ends the connection after the requests that it has.
+    pub(super) fn close(&self) {
+        self.closing.cancel();
+    }
+
+    /// Whether the connection is to end.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.is_cancelled()
+    }
+
     /// Records the start of a request.
     pub(super) fn begin(&self, multiplexed: bool) {
         if multiplexed {

@@ -172,6 +172,11 @@ impl ActiveRequest {
         Self { activity, multiplexed, offered: false }
     }
 
+    /// Whether no other request may follow on the connection.
+    pub(super) fn is_last(&self) -> bool {
+        !self.multiplexed && self.activity.is_closing()
+    }
+
     /// Counts the request as served for as long as the connection lasts.
     pub(super) fn keep(&self) {
         self.activity.begin(self.multiplexed);

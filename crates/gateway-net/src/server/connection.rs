@@ -108,17 +108,11 @@ impl ConnectionContext {
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
         S: ConnectionService,
     {
-        let activity = Arc::new(ConnectionActivity::default());
         let closing = self.closing.child_token();
+        let activity = Arc::new(ConnectionActivity::new(closing.clone()));
         let io = TokioIo::new(Socket::new(socket, Arc::clone(&activity), self.limits));
         let old_at = Instant::now() + spread(self.limits.age, salt);
-        let service = TrackedService {
-            inner: service,
-            activity,
-            limits: self.limits,
-            closing: closing.clone(),
-            old_at,
-        };
+        let service = TrackedService { inner: service, activity, limits: self.limits, old_at };
         let mut connection = pin!(http.serve_connection_with_upgrades(io, service));
         let waking = SelfWakingPoll::new();
         let result = tokio::select! {

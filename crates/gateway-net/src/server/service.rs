@@ -15,7 +15,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// A service on one connection.
 #[derive(Debug)]
@@ -23,8 +22,6 @@ pub(super) struct TrackedService<S> {
     pub(super) inner: S,
     pub(super) activity: Arc<ConnectionActivity>,
     pub(super) limits: ConnectionLimits,
-    /// Cancelled when the connection is to end.
-    pub(super) closing: CancellationToken,
     /// The time at which the connection reaches its maximum age.
     pub(super) old_at: Instant,
 }
@@ -39,14 +36,13 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         if Instant::now() >= self.old_at {
-            self.closing.cancel();
+            self.activity.close();
         }
         let multiplexed = request.version() > Version::HTTP_11;
         let active = ActiveRequest::begin(Arc::clone(&self.activity), multiplexed);
         let request =
             request.map(|body| RequestBody::new(body, self.limits, Arc::clone(&self.activity)));
-        let closing = (!multiplexed).then(|| self.closing.clone());
-        ReplyFuture { future: self.inner.call(request), active: Some(active), closing }
+        ReplyFuture { future: self.inner.call(request), active: Some(active) }
     }
 }
 
@@ -57,7 +53,6 @@ pin_project_lite::pin_project! {
         #[pin]
         future: F,
         active: Option<ActiveRequest>,
-        closing: Option<CancellationToken>,
     }
 }
 
@@ -71,7 +66,7 @@ where
         let this = self.project();
         let mut response = ready!(this.future.poll(cx))?;
         // The caller must not send another request into a connection that is about to close.
-        if this.closing.as_ref().is_some_and(CancellationToken::is_cancelled) {
+        if this.active.as_ref().is_some_and(ActiveRequest::is_last) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
