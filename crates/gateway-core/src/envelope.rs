@@ -32,6 +32,9 @@ pub struct Envelope {
     /// Certainly no object inside the body has a member that holds reasoning in some vendor's form
     /// of Chat Completions. `false` says nothing.
     pub lacks_reasoning: bool,
+    /// The memory that the request takes once it is decoded, in bytes beyond its body; zero if that
+    /// is little.
+    pub decoded_footprint: usize,
 }
 
 /// The members of a request's root object whose presence decides whether the body needs an edit or

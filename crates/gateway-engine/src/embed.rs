@@ -23,9 +23,8 @@ impl Engine {
         self: &Arc<Self>,
         inbound: InboundRequest,
     ) -> Result<EngineResponse, Box<RequestFailure>> {
-        let body = inbound.body.clone();
         let prepared = self.prepare(&ChatInbound, Operation::Embed, inbound).await?;
-        let PreparedRequest { mut context, .. } = prepared;
+        let PreparedRequest { mut context, body, .. } = prepared;
         let request = match embeddings::read_request(&body) {
             Ok(request) => Arc::new(request),
             Err(error) => return Err(context.failure(error)),

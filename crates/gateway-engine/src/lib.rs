@@ -11,6 +11,7 @@
 //! stage. What it holds is released, and what it spent is accounted for, however it ends.
 
 mod accounting;
+mod body_memory;
 mod build;
 mod compaction;
 mod context;
@@ -43,6 +44,7 @@ mod wake_gated_stream;
 mod write_response;
 
 pub use self::{
+    body_memory::{charged_footprint, grow_body_lease},
     build::{
         Backend, BuildError, DirectoryBuilder, EngineBuilder, EngineResources, FallbackRoute,
         Instrument, ProviderDirectory, ProviderSettings, ResilienceSettings, RoutePlan,

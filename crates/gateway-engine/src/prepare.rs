@@ -116,10 +116,27 @@ impl Engine {
                 Box::pin(self.prepare_in_thread(dialect, operation, *request)).await?
             }
         };
+        if prepared.envelope.decoded_footprint > 0 {
+            // Boxed, so that it takes no room in the future of a request that takes little.
+            prepared = Box::pin(self.charged(prepared)).await?;
+        }
         if matches!(operation, Operation::Generate | Operation::Embed) {
             prepared.context = prepared.context.reserve().await?;
         }
         Ok(prepared)
+    }
+
+    /// Charges the tenant of a request for what its decoding takes.
+    async fn charged(
+        &self,
+        prepared: PreparedRequest,
+    ) -> Result<PreparedRequest, Box<RequestFailure>> {
+        let PreparedRequest { context, body, envelope } = prepared;
+        let tenant = &context.head.client.tenant;
+        match self.charge_decoded(tenant, body, envelope.decoded_footprint).await {
+            Ok(body) => Ok(PreparedRequest { context, body, envelope }),
+            Err(error) => Err(context.failure(error)),
+        }
     }
 
     /// Prepares a request that is a turn of a thread: with the whole conversation.

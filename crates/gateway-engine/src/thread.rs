@@ -5,7 +5,10 @@ use crate::{Engine, InboundRequest, RequestContext, session::tenant};
 use bytes::Bytes;
 use gateway_core::{Result, UNCHARGED_BYTES};
 use gateway_sessions::{ThreadRecorder, ThreadTurn};
-use gateway_wire::messages::{BETA_HEADER, THREADS_BETA, thread_unsupported};
+use gateway_wire::{
+    json,
+    messages::{BETA_HEADER, THREADS_BETA, thread_unsupported},
+};
 use std::sync::Arc;
 
 impl Engine {
@@ -28,7 +31,10 @@ impl Engine {
             lease.charge(body.capacity());
             lease.attach(body)
         };
-        let opened = self.responses.threads().open(tenant(client)?, &request.body, hold).await?;
+        let turn = request.body.clone();
+        let footprint = json::decoded_footprint(&turn);
+        let turn = self.charge_decoded(&client.tenant, turn, footprint).await?;
+        let opened = self.responses.threads().open(tenant(client)?, &turn, hold).await?;
         let ThreadTurn { body, recorder } = opened;
         Ok((InboundRequest { body, ..request }, Arc::new(recorder)))
     }

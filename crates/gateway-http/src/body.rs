@@ -3,13 +3,15 @@
 //! A small body is read at once. A larger one is first checked against its client's limits, and is
 //! charged to its tenant's share of the memory as it arrives: what a caller announces is not
 //! charged. Where the memory does not suffice, the connection is not read until it does. A body of
-//! many small objects takes many times its size once it is decoded, and is charged for that too.
+//! many small objects takes many times its size once it is decoded, and is charged for that too: here,
+//! or by the engine, which counts its parts while it reads its envelope.
 
 use crate::RequestBody;
 use bytes::{Bytes, BytesMut};
 use gateway_core::{
     BoxError, ErrorKind, GatewayError, MemoryBudget, MemoryLease, Result, UNCHARGED_BYTES,
 };
+use gateway_engine::{charged_footprint, grow_body_lease};
 use gateway_limits::{BodyPermit, LimitError};
 use gateway_wire::json;
 use http::{
@@ -20,9 +22,6 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use std::{sync::Arc, time::Duration};
 use tokio::time;
-
-/// The time limit for waiting for memory.
-const MEMORY_WAIT: Duration = Duration::from_secs(10);
 
 /// The limits of request bodies.
 #[derive(Clone, Debug)]
@@ -43,6 +42,8 @@ pub(crate) struct BodyOwner<'a, F> {
     pub(crate) tenant: &'a Arc<str>,
     /// Checks the owner's limits. Called once, for a body that is not small.
     pub(crate) permit: F,
+    /// Whether the body is decoded without the engine.
+    pub(crate) decodes: bool,
 }
 
 /// Reads a JSON body of `owner` completely.
@@ -65,7 +66,8 @@ where
     if announced > limits.max_bytes {
         return Err(too_large(limits.max_bytes).into());
     }
-    let mut charge = BodyCharge { limits, owner: Some(owner), held: None };
+    let decodes = owner.decodes;
+    let mut charge = BodyCharge { limits, owner: Some(owner), decodes, held: None };
     if announced > UNCHARGED_BYTES {
         charge.begin()?;
     }
@@ -112,6 +114,7 @@ struct BodyCharge<'a, F> {
     limits: &'a BodyLimits,
     /// The owner, until its limits are checked.
     owner: Option<BodyOwner<'a, F>>,
+    decodes: bool,
     held: Option<(Option<BodyPermit>, MemoryLease)>,
 }
 
@@ -121,7 +124,7 @@ where
 {
     /// Checks the owner's limits, and opens a lease.
     fn begin(&mut self) -> Result<(), LimitError> {
-        if let Some(BodyOwner { tenant, permit }) = self.owner.take() {
+        if let Some(BodyOwner { tenant, permit, .. }) = self.owner.take() {
             let lease = self.limits.budget.lease(tenant);
             self.held = Some((permit()?, lease));
         }
@@ -136,9 +139,8 @@ where
         self.begin()?;
         let Some((_, lease)) = &mut self.held else { return Ok(()) };
         let more = bytes.saturating_sub(lease.bytes());
-        if more > 0 && time::timeout(MEMORY_WAIT, lease.grow(more)).await.is_err() {
-            metrics::counter!("llm_gateway_requests_shed_total", "reason" => "bodies").increment(1);
-            return Err(no_memory().into());
+        if more > 0 {
+            grow_body_lease(lease, more).await?;
         }
         Ok(())
     }
@@ -146,10 +148,9 @@ where
     /// Returns the whole body `bytes`, which hold the lease from now on: for themselves, and for
     /// what they become when they are decoded.
     async fn finish(mut self, bytes: Bytes) -> Result<Bytes, LimitError> {
-        if bytes.len() > UNCHARGED_BYTES {
-            // No more than half of the memory: the rest is for other tenants.
-            let most = (self.limits.budget.limit() / 2).saturating_sub(bytes.len());
-            let footprint = json::decoded_footprint(&bytes).min(most);
+        if self.decodes && bytes.len() > UNCHARGED_BYTES {
+            let (limit, footprint) = (self.limits.budget.limit(), json::decoded_footprint(&bytes));
+            let footprint = charged_footprint(limit, bytes.len(), footprint);
             self.grow_to(bytes.len().saturating_add(footprint)).await?;
         }
         Ok(match self.held {
@@ -157,11 +158,6 @@ where
             Some(_) | None => bytes,
         })
     }
-}
-
-fn no_memory() -> GatewayError {
-    GatewayError::new(ErrorKind::Overloaded, "too many large requests at the same time")
-        .with_retry_after(Some(Duration::from_secs(1)))
 }
 
 /// The server may know better than the parser why there is no more: a caller that is too slow.
@@ -252,7 +248,7 @@ mod tests {
         body: RequestBody,
         limits: &BodyLimits,
     ) -> Result<Bytes> {
-        let owner = BodyOwner { tenant: &"t".into(), permit: || Ok(None) };
+        let owner = BodyOwner { tenant: &"t".into(), permit: || Ok(None), decodes: true };
         read(headers, body, limits, owner).await.map_err(|refused| refused.error)
     }
 
@@ -342,7 +338,7 @@ mod tests {
         let mut headers = json();
         headers.insert(CONTENT_LENGTH, (UNCHARGED_BYTES + 1).into());
         let limits = BodyLimits { max_bytes: 1 << 20, ..limits() };
-        let owner = BodyOwner { tenant: &"t".into(), permit: refuse };
+        let owner = BodyOwner { tenant: &"t".into(), permit: refuse, decodes: true };
         let refused = read(&headers, body, &limits, owner).await.unwrap_err();
         assert_eq!(refused.error.kind(), ErrorKind::RateLimited);
     }

@@ -22,7 +22,7 @@ pub(crate) async fn count(
     let (head, body) = request.into_parts();
     let request_head = generation::request_head(service, Dialect::Messages, origin, &head)?;
     let sender = (&*request_head.client, request_head.peer);
-    let body = service.read_body(&head.headers, body, sender).await?;
+    let body = service.read_model_body(&head.headers, body, sender).await?;
     let inbound = InboundRequest { head: request_head, permit: None, body };
     let counted = service.engine.count_tokens(inbound).await?;
     let mut reply = reply::written(StatusCode::OK, MessagesInbound.write_count(counted.tokens));

@@ -31,7 +31,7 @@ pub(crate) async fn explain(
     let request_head = generation::request_head(service, dialect.dialect(), origin, &head)?;
     let client = request_head.client.name.to_string();
     let sender = (&*request_head.client, request_head.peer);
-    let body = service.read_body(&head.headers, body, sender).await?;
+    let body = service.read_model_body(&head.headers, body, sender).await?;
     let inbound = InboundRequest { head: request_head, permit: None, body };
     let explained = service.engine.explain(dialect, inbound).await?;
     Ok(reply::json(StatusCode::OK, &explanation_json(&explained, path, &client)))

@@ -49,7 +49,7 @@ pub(crate) async fn admit(
     let request_head = request_head(service, dialect, origin, head)?;
     let sender = (&*request_head.client, request_head.peer);
     let of_client = |failure: FailedDispatch| failure.of(&request_head.client);
-    let body = service.read_body(&head.headers, body, sender).await.map_err(Into::into);
+    let body = service.read_model_body(&head.headers, body, sender).await.map_err(Into::into);
     let body = body.map_err(of_client)?;
     let priority = request_head.options.priority;
     let permit = service.engine.admit(&request_head.client, priority).await.map_err(Into::into);

@@ -22,10 +22,35 @@ impl HttpService {
         &self,
         headers: &HeaderMap,
         body: RequestBody,
+        sender: (&Client, IpAddr),
+    ) -> Result<Bytes, LimitError> {
+        self.read(headers, body, sender, true).await
+    }
+
+    /// Reads a body as [`read_body`](Self::read_body) does, for the engine: that charges for what it
+    /// takes to decode it.
+    ///
+    /// # Errors
+    ///
+    /// As [`body::read`].
+    pub(crate) async fn read_model_body(
+        &self,
+        headers: &HeaderMap,
+        body: RequestBody,
+        sender: (&Client, IpAddr),
+    ) -> Result<Bytes, LimitError> {
+        self.read(headers, body, sender, false).await
+    }
+
+    async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: RequestBody,
         (client, peer): (&Client, IpAddr),
+        decodes: bool,
     ) -> Result<Bytes, LimitError> {
         let permit = || self.body_permit(client, peer);
-        let owner = BodyOwner { tenant: &client.tenant, permit };
+        let owner = BodyOwner { tenant: &client.tenant, permit, decodes };
         body::read(headers, body, &self.bodies, owner).await
     }
 

@@ -22,13 +22,17 @@ use std::{borrow::Cow, ops::Range};
 pub fn read(body: &[u8], limits: &JsonLimits) -> Result<Envelope> {
     let mut reader = EnvelopeReader::default();
     let mut may_hold_reasoning = false;
-    json::members_and_nested_keys(
+    let parts = json::members_and_nested_keys(
         body,
         *limits,
         |member| reader.read(&member),
         |key, is_escaped| may_hold_reasoning |= is_escaped || names_reasoning(key),
     )?;
-    Ok(Envelope { lacks_reasoning: !may_hold_reasoning, ..reader.finish()? })
+    Ok(Envelope {
+        lacks_reasoning: !may_hold_reasoning,
+        decoded_footprint: parts.footprint(body.len()),
+        ..reader.finish()?
+    })
 }
 
 /// Returns whether `key` is the name of a member that holds reasoning in some vendor's form of Chat
@@ -284,6 +288,20 @@ mod tests {
         check_messages("[ \n]", Some(false));
         check_messages("{}", None);
         check_messages("null", None);
+    }
+
+    #[test]
+    fn footprint_is_that_of_the_parts_outside_of_texts() {
+        for part in ["{\"a\": \"b\"}", "\"{{{{{,,,,,\"", "{\"{,\":[\"\\\"\"]}"] {
+            let parts = vec![part; 5_000].join(" , ");
+            let body = format!(r#"{{"model":"m","messages":[{parts}]}}"#);
+            let envelope = read(body.as_bytes(), &JsonLimits::default()).unwrap();
+            assert_eq!(envelope.decoded_footprint, json::decoded_footprint(body.as_bytes()));
+            assert!(envelope.decoded_footprint > 0, "{part}");
+        }
+        let body = format!(r#"{{"model":"{}"}}"#, "{,".repeat(500_000));
+        let envelope = read(body.as_bytes(), &JsonLimits::default()).unwrap();
+        assert_eq!(envelope.decoded_footprint, 0);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct MemoryLease {
     is_express: bool,
     /// Whether its body is whole.
     is_finished: bool,
+    /// The bytes of a whole body that count as unfinished for as long as the lease does.
+    reopened: usize,
 }
 
 /// Bytes that hold their lease.
@@ -37,7 +39,26 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for LeasedBytes<T> {
 
 impl MemoryLease {
     pub(super) const fn new(budget: Arc<MemoryBudget>, tenant: Arc<str>) -> Self {
-        Self { budget, tenant, bytes: 0, waiter: None, is_express: false, is_finished: false }
+        let (bytes, reopened) = (0, 0);
+        Self {
+            budget,
+            tenant,
+            bytes,
+            waiter: None,
+            is_express: false,
+            is_finished: false,
+            reopened,
+        }
+    }
+
+    /// Lets a whole body of `bytes` count as unfinished for as long as the lease does.
+    pub(super) fn reopen(&mut self, bytes: usize) {
+        let budget = Arc::clone(&self.budget);
+        let mut state = lock(&budget.state);
+        if let Some(it) = state.tenants.get_mut(&self.tenant) {
+            self.reopened = it.finished.min(bytes);
+            it.finished -= self.reopened;
+        }
     }
 
     /// Returns the size of the lease, in bytes.
@@ -104,7 +125,7 @@ impl MemoryLease {
         let budget = Arc::clone(&self.budget);
         let mut state = lock(&budget.state);
         self.is_finished = true;
-        state.tenant(&self.tenant).finished += self.bytes;
+        state.tenant(&self.tenant).finished += self.bytes + std::mem::take(&mut self.reopened);
         self.end_express(&mut state);
         drop(state);
         Bytes::from_owner(LeasedBytes { data, _lease: self })
@@ -148,6 +169,9 @@ impl Drop for MemoryLease {
         let budget = Arc::clone(&self.budget);
         let mut state = lock(&budget.state);
         self.leave_queue(&mut state);
+        if self.reopened > 0 {
+            state.tenant(&self.tenant).finished += self.reopened;
+        }
         if self.is_finished {
             let tenant = state.tenant(&self.tenant);
             tenant.finished = tenant.finished.saturating_sub(self.bytes);

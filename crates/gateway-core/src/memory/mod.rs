@@ -67,6 +67,14 @@ impl MemoryBudget {
         MemoryLease::new(Arc::clone(self), Arc::clone(tenant))
     }
 
+    /// Returns an empty lease of `tenant` for a request whose whole body, of `body` bytes, has a
+    /// lease of its own. Until it is attached, the body counts as unfinished: it waits too.
+    pub fn lease_beside(self: &Arc<Self>, tenant: &Arc<str>, body: usize) -> MemoryLease {
+        let mut lease = self.lease(tenant);
+        lease.reopen(body);
+        lease
+    }
+
     /// Returns the number of bytes that are held.
     pub fn held(&self) -> usize {
         lock(&self.state).held

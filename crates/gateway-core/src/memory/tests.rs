@@ -97,3 +97,32 @@ fn unfinished_bodies_do_not_wait_for_each_other() {
     drop(done);
     assert!(other.poll_grow(cx, 20).is_ready());
 }
+
+#[test]
+fn bodies_that_wait_to_be_decoded_do_not_block_each_other() {
+    let budget = Arc::new(MemoryBudget::new(100));
+    let tenant = tenant("a");
+    let cx = &mut Context::from_waker(noop_waker_ref());
+    let mut bodies = Vec::new();
+    for _ in 0..2 {
+        let mut lease = budget.lease(&tenant);
+        assert!(lease.poll_grow(cx, 35).is_ready());
+        bodies.push(lease.attach(vec![0; 35]));
+    }
+    let mut plain = budget.lease(&tenant);
+    assert!(plain.poll_grow(cx, 40).is_pending());
+    assert!(plain.poll_grow(cx, 40).is_pending(), "it waits for whole bodies");
+    drop(plain);
+    let [mut one, mut other] = [0, 1].map(|_| budget.lease_beside(&tenant, 35));
+    assert!(one.poll_grow(cx, 40).is_pending());
+    assert!(other.poll_grow(cx, 40).is_pending());
+    assert!(one.poll_grow(cx, 40).is_ready(), "one of them may exceed the limit");
+    assert!(other.poll_grow(cx, 40).is_pending());
+    let decoded = one.attach(bodies.remove(0));
+    assert!(other.poll_grow(cx, 40).is_pending(), "a whole body is used");
+    drop(decoded);
+    assert!(other.poll_grow(cx, 40).is_ready());
+    drop((other, bodies));
+    assert_eq!(budget.held(), 0);
+    assert!(lock(&budget.state).tenants.is_empty());
+}

@@ -121,7 +121,7 @@ impl AdminApi {
         let failures = &self.service.engine.limits.failed_attempts;
         operators::identify(failures, self.token, (peer, &head.headers))?;
         let task = task?;
-        let owner = BodyOwner { tenant: &OPERATORS.into(), permit: || Ok(None) };
+        let owner = BodyOwner { tenant: &OPERATORS.into(), permit: || Ok(None), decodes: true };
         let body = body::read(&head.headers, body, &self.service.bodies, owner).await?;
         match task {
             Task::Metrics => platform::metrics(&self.service),

@@ -53,7 +53,7 @@ where
 {
     let (mut head, body) = request.into_parts();
     let name = key::name(&head.headers)?;
-    let body = service.read_body(&head.headers, body, (client, peer)).await?;
+    let body = service.read_model_body(&head.headers, body, (client, peer)).await?;
     let fingerprint = key::fingerprint(&head, &body);
     let storage_key = tenant(client)?.key(format!("{} {name}", endpoint.label()));
     match IdempotentAttempt::begin(&service.idempotency, storage_key, fingerprint).await? {

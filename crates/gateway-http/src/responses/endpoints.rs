@@ -84,6 +84,10 @@ pub(crate) async fn compact(
     let mut inbound = generation::admit(service, Dialect::Responses, origin, &head, body).await?;
     let limits = json::JsonLimits { depth: service.engine.settings.json_depth };
     json::validate(&inbound.body, &limits).map_err(GatewayError::from)?;
+    let footprint = json::decoded_footprint(&inbound.body);
+    let charged =
+        service.engine.charge_decoded(&inbound.head.client.tenant, inbound.body, footprint);
+    inbound.body = charged.await?;
     let compaction = CompactionRequest::read(&inbound.body)?;
     inbound.body = compaction.body();
     let dialect: &'static dyn InboundDialect = &ResponsesInbound;

@@ -46,7 +46,7 @@ pub(super) fn scan(json: &str) -> Result<Vec<StreamEvent>> {
 
 /// The fast path: reads a response of the usual shape with the cursor, without deserializing it.
 fn fast_path(cursor: &mut JsonCursor<'_>) -> Option<Vec<StreamEvent>> {
-    let (mut events, mut usage, mut tier) = (Vec::new(), None, None);
+    let (mut events, mut usage, mut tier) = (Vec::with_capacity(2), None, None);
     cursor.object(|key, cursor| match key {
         "choices" if events.is_empty() => cursor.array(|cursor| {
             events.push(StreamEvent::Finished(fast_choice(cursor)?));

@@ -11,6 +11,25 @@ const STRING: usize = 64;
 /// The size below which nothing is counted, in bytes.
 const SMALL: usize = 256 << 10;
 
+/// The parts of a document that take memory of their own once it is decoded.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct JsonParts {
+    /// The number of objects.
+    pub objects: usize,
+    /// The number of strings, keys among them.
+    pub strings: usize,
+}
+
+impl JsonParts {
+    /// Returns the memory that a document of `bytes` with these parts takes once it is decoded, as
+    /// [`decoded_footprint`] does.
+    pub fn footprint(self, bytes: usize) -> usize {
+        let objects = self.objects.saturating_mul(OBJECT);
+        let footprint = objects.saturating_add(self.strings.saturating_mul(STRING));
+        if footprint <= bytes.max(SMALL) { 0 } else { footprint }
+    }
+}
+
 /// Returns the memory that the request `body` takes once it is decoded, in bytes beyond its own: an
 /// estimate from the number of its objects and strings. It is zero for a body that is small, or
 /// consists of texts, as most do.
@@ -26,16 +45,10 @@ const SMALL: usize = 256 << 10;
 pub fn decoded_footprint(body: &[u8]) -> usize {
     // At most too many, since texts are not skipped; but quick.
     let [objects, strings] = count_bytes(body, *b"{,");
-    let footprint = |objects: usize, strings: usize| {
-        objects.saturating_mul(OBJECT).saturating_add(strings.saturating_mul(STRING))
-    };
-    let is_small = |footprint: usize| footprint <= body.len().max(SMALL);
-    if is_small(footprint(objects, strings)) {
+    if (JsonParts { objects, strings }).footprint(body.len()) == 0 {
         return 0;
     }
-    let (objects, strings) = count(body);
-    let footprint = footprint(objects, strings);
-    if is_small(footprint) { 0 } else { footprint }
+    count(body).footprint(body.len())
 }
 
 /// Returns the number of times that each of `needles` is in `body`.
@@ -63,19 +76,19 @@ fn count_bytes(body: &[u8], needles: [u8; 2]) -> [usize; 2] {
 }
 
 /// The number of objects and of strings in `body`.
-fn count(body: &[u8]) -> (usize, usize) {
-    let (mut objects, mut strings, mut rest) = (0, 0, body);
+fn count(body: &[u8]) -> JsonParts {
+    let (mut parts, mut rest) = (JsonParts::default(), body);
     while let Some(at) = memchr2(b'{', b'"', rest) {
         let is_object = rest.get(at) == Some(&b'{');
         rest = rest.get(at + 1..).unwrap_or_default();
         if is_object {
-            objects += 1;
+            parts.objects += 1;
         } else {
-            strings += 1;
+            parts.strings += 1;
             rest = behind_string(rest);
         }
     }
-    (objects, strings)
+    parts
 }
 
 /// Returns the bytes after the string that `rest` begins within.
@@ -96,7 +109,8 @@ mod tests {
 
     #[track_caller]
     fn check(body: &str, expected: (usize, usize)) {
-        assert_eq!(count(body.as_bytes()), expected, "{body}");
+        let (objects, strings) = expected;
+        assert_eq!(count(body.as_bytes()), JsonParts { objects, strings }, "{body}");
     }
 
     #[test]

@@ -30,7 +30,7 @@ mod text;
 mod tokenizer;
 
 pub use cursor::JsonCursor;
-pub use footprint::decoded_footprint;
+pub use footprint::{JsonParts, decoded_footprint};
 pub use outline::{JsonOutline, OutlineStep};
 pub use text::{unescape, write_string};
 
@@ -158,11 +158,12 @@ pub fn members<'a>(
     limits: &JsonLimits,
     mut visit: impl FnMut(JsonMember<'a>),
 ) -> Result<(), JsonError> {
-    scan(object, *limits, true, &mut visit, &mut |_, _| ())
+    scan(object, *limits, true, &mut visit, &mut |_, _| ()).map(drop)
 }
 
 /// Validates `object`, visits the members of its root as [`members`] does, and notes the keys of
-/// the objects inside: the key without its quotes, and whether it holds escapes.
+/// the objects inside: the key without its quotes, and whether it holds escapes. Returns the number
+/// of its parts.
 ///
 /// # Errors
 ///
@@ -172,7 +173,7 @@ pub(crate) fn members_and_nested_keys<'a>(
     limits: JsonLimits,
     mut visit: impl FnMut(JsonMember<'a>),
     mut note: impl FnMut(&'a [u8], bool),
-) -> Result<(), JsonError> {
+) -> Result<JsonParts, JsonError> {
     scan(object, limits, true, &mut visit, &mut note)
 }
 
@@ -190,7 +191,7 @@ pub(crate) fn members_and_nested_keys<'a>(
 ///
 /// If `document` is not a single valid JSON value.
 pub fn validate(document: &[u8], limits: &JsonLimits) -> Result<(), JsonError> {
-    scan(document, *limits, false, &mut |_| (), &mut |_, _| ())
+    scan(document, *limits, false, &mut |_| (), &mut |_, _| ()).map(drop)
 }
 
 fn scan<'a>(
@@ -199,7 +200,7 @@ fn scan<'a>(
     wants_object: bool,
     visit: &mut impl FnMut(JsonMember<'a>),
     note: &mut impl FnMut(&'a [u8], bool),
-) -> Result<(), JsonError> {
+) -> Result<JsonParts, JsonError> {
     if !bytes.is_ascii()
         && let Err(error) = std::str::from_utf8(bytes)
     {

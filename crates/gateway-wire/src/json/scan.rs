@@ -1,8 +1,8 @@
 //! The scanner: one loop over the bytes, with a stack of its own.
 
 use super::{
-    JsonErrorKind, JsonKind, JsonLimits, JsonMember, keys::ObjectKeys, tokenizer::Tokenizer,
-    unescape,
+    JsonErrorKind, JsonKind, JsonLimits, JsonMember, JsonParts, keys::ObjectKeys,
+    tokenizer::Tokenizer, unescape,
 };
 use std::{cell::Cell, ops::Range};
 
@@ -38,6 +38,7 @@ pub(super) struct JsonScanner<'a> {
     depth: usize,
     open: Vec<OpenContainer>,
     keys: ObjectKeys<'a>,
+    parts: JsonParts,
 }
 
 impl<'a> JsonScanner<'a> {
@@ -48,16 +49,17 @@ impl<'a> JsonScanner<'a> {
         }
         let (open, seen) = SCRATCH.take();
         let keys = ObjectKeys::new(bytes, seen);
-        Ok(Self { tokens: Tokenizer::new(bytes), depth: limits.depth, open, keys })
+        let tokens = Tokenizer::new(bytes);
+        Ok(Self { tokens, depth: limits.depth, open, keys, parts: JsonParts::default() })
     }
 
-    /// Reads one document, to the last byte.
+    /// Reads one document, to the last byte. Returns the number of its parts.
     pub(super) fn document(
         mut self,
         wants_object: bool,
         visit: &mut impl FnMut(JsonMember<'a>),
         note: &mut impl FnMut(&'a [u8], bool),
-    ) -> ScanResult<()> {
+    ) -> ScanResult<JsonParts> {
         self.start(wants_object)?;
         let mut is_fresh = self.value()?;
         let mut member = None;
@@ -85,8 +87,9 @@ impl<'a> JsonScanner<'a> {
         if !self.tokens.is_at_end() {
             return Err(self.invalid());
         }
+        let parts = self.parts;
         self.leave_scratch();
-        Ok(())
+        Ok(parts)
     }
 
     /// Leaves the lists to the next scanner of this thread.
@@ -140,6 +143,7 @@ impl<'a> JsonScanner<'a> {
     /// escapes.
     #[inline]
     fn key(&mut self, keys: usize) -> ScanResult<(Range<usize>, bool)> {
+        self.parts.strings += 1;
         let start = self.tokens.at();
         let Some(is_escaped) = self.tokens.string() else { return Err(self.invalid()) };
         let span = start..self.tokens.at();
@@ -158,8 +162,14 @@ impl<'a> JsonScanner<'a> {
     #[inline]
     fn value(&mut self) -> ScanResult<bool> {
         let passed = match self.tokens.peek() {
-            Some(b'"') => self.tokens.string().map(drop),
-            Some(b'{') => return self.begin(OpenContainer::Object(self.keys.begin())),
+            Some(b'"') => {
+                self.parts.strings += 1;
+                self.tokens.string().map(drop)
+            }
+            Some(b'{') => {
+                self.parts.objects += 1;
+                return self.begin(OpenContainer::Object(self.keys.begin()));
+            }
             Some(b'[') => return self.begin(OpenContainer::Array),
             _ => self.tokens.scalar(),
         };
