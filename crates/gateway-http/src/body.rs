@@ -20,7 +20,7 @@ use http::{
 };
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 use tokio::time;
 
 /// The limits of request bodies.
@@ -71,7 +71,11 @@ where
     if announced > UNCHARGED_BYTES {
         charge.begin()?;
     }
-    let reading = collect(body, announced, charge);
+    let mut reading = pin!(collect(body, announced, charge));
+    // Most bodies are there with their head, and need no timer.
+    if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
+        return read;
+    }
     time::timeout(limits.timeout, reading).await.unwrap_or_else(|_| {
         Err(GatewayError::new(ErrorKind::RequestTimeout, "the request body timed out").into())
     })
