@@ -79,7 +79,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::InvalidRequest,
         Self::Unprocessable,
         Self::ContextLength,
@@ -99,6 +99,7 @@ impl ErrorKind {
         Self::NotImplemented,
         Self::RateLimited,
         Self::QuotaExceeded,
+        Self::StorageQuota,
         Self::Upstream,
         Self::UpstreamUnsupported,
         Self::UpstreamAuth,
