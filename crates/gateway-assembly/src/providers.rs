@@ -4,8 +4,8 @@ use crate::{catalogue::load_catalogue, previous::PreviousGeneration, shared::Sha
 use anyhow::Context as _;
 use gateway_catalogue::{TextCatalogue, families};
 use gateway_config::{
-    Config, DeploymentEnvironment, FallbackTrigger, ProviderEntry, ProviderKind, ResilienceSection,
-    RouteEntry, RouteTarget,
+    Config, DeploymentEnvironment, FallbackTrigger, ProviderAuth, ProviderEntry, ProviderKind,
+    ResilienceSection, RouteEntry, RouteTarget,
 };
 use gateway_core::{MemoryBudget, ModelCard, ModelCatalogue as _, pattern_prefix};
 use gateway_engine::{
@@ -14,7 +14,7 @@ use gateway_engine::{
 };
 use gateway_net::client::read_roots;
 use gateway_providers::{
-    ALL, ANTHROPIC_COMPATIBLE, ClientSettings, ContextServiceRoute, Descriptor, Fake,
+    ALL, ANTHROPIC_COMPATIBLE, Auth, ClientSettings, ContextServiceRoute, Descriptor, Fake,
     GEMINI_COMPATIBLE, OPENAI_COMPATIBLE, Settings,
 };
 use gateway_resilience::{DeadlineLimits, FallbackCondition, RetryPolicy, breaker};
@@ -214,6 +214,13 @@ fn settings(id: &str, configured: &ProviderEntry, known: &Descriptor) -> Setting
     Settings {
         id: id.to_owned(),
         base_url: base_url.to_owned(),
+        auth: configured.auth.map(|auth| match auth {
+            ProviderAuth::Bearer => Auth::Bearer,
+            ProviderAuth::ApiKey => Auth::Header("api-key"),
+            ProviderAuth::XApiKey => Auth::Header("x-api-key"),
+            ProviderAuth::XGoogApiKey => Auth::Header("x-goog-api-key"),
+        }),
+        query: configured.query.clone().into_iter().collect(),
         headers,
         quirks: configured.quirks.clone(),
         api: configured.api,

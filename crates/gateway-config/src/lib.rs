@@ -54,7 +54,7 @@ pub use self::{
     network::{CorsOrigin, IpNetwork, ServiceUrl, UpstreamHeader},
     plan::planned_changes,
     printable::printable,
-    providers::{ProviderEntry, ProviderKind},
+    providers::{ProviderAuth, ProviderEntry, ProviderKind},
     request_log::RequestLogSection,
     routes::{FallbackTrigger, RouteEntry, RouteTarget},
     server::{

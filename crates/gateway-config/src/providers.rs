@@ -29,6 +29,20 @@ choice! {
     }
 }
 
+choice! {
+    /// The header with the API key of a provider.
+    ProviderAuth {
+        /// `Authorization: Bearer`.
+        Bearer = "bearer";
+        /// `api-key`, as Azure has it.
+        ApiKey = "api-key";
+        /// `x-api-key`.
+        XApiKey = "x-api-key";
+        /// `x-goog-api-key`.
+        XGoogApiKey = "x-goog-api-key";
+    }
+}
+
 impl SettingType for Dialect {
     fn expects() -> String {
         Self::ALL.map(|dialect| format!("`{dialect}`")).join(", ")
@@ -52,7 +66,7 @@ section! {
         kind: Option<ProviderKind> = None;
         /// Whether the provider is enabled.
         enabled: bool = true;
-        /// Base URL; required unless the name is known.
+        /// Base URL; required unless the name is known. `{model}` in its path stands for the name of the model.
         base_url: Option<ServiceUrl> = None;
         /// API key of the provider.
         api_key: Option<SecretString> = None;
@@ -62,6 +76,10 @@ section! {
         api_keys: Vec<SecretString> = Vec::new();
         /// Environment variables with additional API keys.
         api_key_envs: Vec<String> = Vec::new();
+        /// The header with the API key: `Authorization: Bearer`, or one that holds nothing but the key. Default: that of the kind.
+        auth: Option<ProviderAuth> = None;
+        /// Parameters in the query of every request, such as `{ "api-version" = "2026-01-01" }`.
+        query: BTreeMap<String, String> = BTreeMap::new();
         /// Headers of every request.
         headers: BTreeMap<String, UpstreamHeader> = BTreeMap::new();
         /// Known provider whose deviations from the standard API apply.

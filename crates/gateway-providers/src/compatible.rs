@@ -5,6 +5,7 @@ use crate::{
     api::Api,
     endpoint::Endpoint,
     learned_refusals::LearnedRefusals,
+    provider_address::ProviderAddress,
     relay::RelayAddresses,
     services::{Counter, Embeddings, Services},
 };
@@ -107,9 +108,9 @@ pub(crate) fn anthropic(settings: Settings) -> Result<Arc<dyn Provider>> {
     let versioned = settings.base_url.trim_end_matches('/').ends_with("/v1");
     let path = if versioned { "/messages" } else { "/v1/messages" };
     let api = fixed(&settings, path, MessagesOutbound)?;
-    let counting = address(&settings, &format!("{path}/count_tokens"))?;
+    let counting = endpoint(&settings, &format!("{path}/count_tokens"))?;
     let counter = Counter {
-        endpoint: Endpoint::fixed(counting),
+        endpoint: counting,
         dialect: Dialect::Messages,
         wire: Box::new(MessagesOutbound),
     };
@@ -123,9 +124,9 @@ pub(crate) fn gemini(settings: Settings) -> Result<Arc<dyn Provider>> {
     let base = settings.base_url.trim_end_matches('/');
     // An address without a path is that of the API's host.
     let base = if uri.path().len() > 1 { base.to_owned() } else { format!("{base}/v1beta") };
-    let base: Arc<str> = base.into();
+    let base = ProviderAddress::new(&base, &settings.query);
     let place = |method| {
-        let base = Arc::clone(&base);
+        let base = base.clone();
         Endpoint::by_model(Box::new(move |model, _| of_model(&base, model, method)))
     };
     let services = Services {
@@ -148,17 +149,13 @@ pub(crate) fn gemini(settings: Settings) -> Result<Arc<dyn Provider>> {
     http_provider(settings, auth, vec![api], services)
 }
 
-fn generate_content(base: &str, model: &str, stream: bool) -> Result<Uri> {
+fn generate_content(base: &ProviderAddress, model: &str, stream: bool) -> Result<Uri> {
     let method = if stream { gemini::GeminiMethod::Stream } else { gemini::GeminiMethod::Generate };
     of_model(base, model, method)
 }
 
-fn of_model(base: &str, model: &str, method: gemini::GeminiMethod) -> Result<Uri> {
-    let path = gemini::path(model, method);
-    format!("{base}/{path}").parse().map_err(|error: http::uri::InvalidUri| {
-        GatewayError::new(ErrorKind::Internal, "the model name is not valid in a URL")
-            .with_source(error)
-    })
+fn of_model(base: &ProviderAddress, model: &str, method: gemini::GeminiMethod) -> Result<Uri> {
+    base.of(&format!("/{}", gemini::path(model, method)), model)
 }
 
 /// A dialect served at one address: `path` under the base URL.
@@ -167,7 +164,7 @@ pub(crate) fn fixed(
     path: &str,
     upstream: impl OutboundDialect + 'static,
 ) -> Result<Api> {
-    Ok(Api { upstream: Arc::new(upstream), endpoint: Endpoint::fixed(address(settings, path)?) })
+    Ok(Api { upstream: Arc::new(upstream), endpoint: endpoint(settings, path)? })
 }
 
 /// OpenAI's embeddings under `base_url`.
@@ -182,18 +179,24 @@ pub(crate) fn vectors(
     path: &str,
     wire: impl EmbeddingDialect + 'static,
 ) -> Result<Embeddings> {
-    let endpoint = Endpoint::fixed(address(settings, path)?);
+    let endpoint = endpoint(settings, path)?;
     Ok(Embeddings { endpoint, wire: Box::new(wire) })
 }
 
-/// The address of `path` under the base URL.
-fn address(settings: &Settings, path: &str) -> Result<Uri> {
-    let uri = format!("{}{path}", settings.base_url.trim_end_matches('/'));
-    let uri: Uri = uri.parse().map_err(|_| malformed(settings, "its base URL is malformed"))?;
+/// The endpoint of `path` under the base URL: at one address, or at one for each model if the base URL
+/// names it.
+fn endpoint(settings: &Settings, path: &str) -> Result<Endpoint> {
+    let address = ProviderAddress::new(&settings.base_url, &settings.query);
+    let example = address.of(path, "m");
+    let uri = example.map_err(|_| malformed(settings, "its base URL is malformed"))?;
     if uri.authority().is_none() || !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(malformed(settings, "its base URL does not begin with http:// or https://"));
     }
-    Ok(uri)
+    if !address.names_model() {
+        return Ok(Endpoint::fixed(uri));
+    }
+    let path = path.to_owned();
+    Ok(Endpoint::by_model(Box::new(move |model, _| address.of(&path, model))))
 }
 
 /// Puts the configured API first: the one for callers whose own dialect the provider lacks.
@@ -241,7 +244,8 @@ pub(crate) fn http_provider(
     for endpoint in of_apis.chain(services.endpoints()) {
         endpoint.prepare(&client, &headers)?;
     }
-    let relay = RelayAddresses::new(&settings.base_url, &headers, &client);
+    let address = ProviderAddress::new(&settings.base_url, &settings.query);
+    let relay = RelayAddresses::new(address, &headers, &client);
     let issuer = issuer(&settings);
     Ok(Arc::new(HttpProvider {
         id: settings.id.into(),
@@ -276,7 +280,8 @@ mod tests {
 
     #[track_caller]
     fn check(base: &str, model: &str, expected: &str) {
-        assert_eq!(generate_content(base, model, true).unwrap().to_string(), expected);
+        let base = ProviderAddress::new(base, &[]);
+        assert_eq!(generate_content(&base, model, true).unwrap().to_string(), expected);
     }
 
     #[test]

@@ -44,6 +44,7 @@ mod passing_edits;
 mod passing_response;
 mod perplexity;
 mod prepared_call;
+mod provider_address;
 mod registry;
 mod relay;
 mod reset;

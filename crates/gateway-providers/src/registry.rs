@@ -57,6 +57,8 @@ pub struct Settings {
     pub api_key: Option<SecretString>,
     /// The way in which the credential is sent; the provider's default if absent.
     pub auth: Option<Auth>,
+    /// Parameters of the query of every request.
+    pub query: Vec<(String, String)>,
     /// Headers sent with every request.
     pub headers: Vec<(String, String)>,
     /// By name, how it departs from OpenAI's behaviour: `deepseek`, `mistral`; if not as usual.

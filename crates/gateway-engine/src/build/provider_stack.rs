@@ -164,8 +164,8 @@ impl<'a> StackBuilder<'a> {
 /// Returns a digest of the settings that influence responses: responses cached under other settings
 /// are not used.
 fn settings_fingerprint(settings: &Settings) -> Arc<str> {
-    let Settings { id, base_url, headers, quirks, api, .. } = settings;
-    let text = format!("{id} {base_url} {headers:?} {quirks:?} {api:?}");
+    let Settings { id, base_url, query, headers, quirks, api, .. } = settings;
+    let text = format!("{id} {base_url} {query:?} {headers:?} {quirks:?} {api:?}");
     let hash = Sha256::new().chain_update(env!("CARGO_PKG_VERSION")).chain_update(text);
     format!("{:x}", hash.finalize()).into()
 }

@@ -58,12 +58,22 @@ pub type Instrument = Arc<dyn Fn(Arc<dyn Provider>) -> Arc<dyn Provider> + Send 
 impl ProviderSettings {
     /// Adds every setting of the provider to `hash`.
     pub(super) fn hash_into(&self, hash: Sha256) -> Sha256 {
-        let Settings { id, base_url, auth, headers, quirks, api, context_window, through, .. } =
-            &self.settings;
+        let Settings {
+            id,
+            base_url,
+            query,
+            auth,
+            headers,
+            quirks,
+            api,
+            context_window,
+            through,
+            ..
+        } = &self.settings;
         let learns_refusals = self.settings.learns_refusals;
         let through = through.as_ref().map(|through| through.base_url.as_str());
         let text = format!(
-            "{} {id} {base_url} {auth:?} {headers:?} {quirks:?} {api:?} {context_window:?} {through:?} {learns_refusals}",
+            "{} {id} {base_url} {query:?} {auth:?} {headers:?} {quirks:?} {api:?} {context_window:?} {through:?} {learns_refusals}",
             self.descriptor.id
         );
         self.keys.iter().fold(hash.chain_update(text), |hash, key| {

@@ -73,7 +73,7 @@ impl HttpProvider {
         let (model, body) = (&call.target.model, &relayed.body);
         let upload = body.rest.as_ref().map(|_| upload::upload(Arc::clone(relayed), model));
         let mut outbound = OutboundRequest {
-            template: self.relay.template(relayed.method, relayed.path.clone())?,
+            template: self.relay.template(relayed.method, relayed.path.clone(), model)?,
             body: if upload.is_some() { Vec::new() } else { with_model(body, model)? },
             upload,
             accept: if call.stream { "text/event-stream" } else { "*/*" },
