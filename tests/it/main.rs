@@ -66,6 +66,7 @@ mod overload;
 mod panics;
 mod passthrough;
 mod pricing;
+mod provider_paths;
 mod providers;
 mod relay;
 mod reloading;

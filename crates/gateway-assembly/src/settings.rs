@@ -101,6 +101,7 @@ pub(crate) fn client(it: &ConfiguredClient, accounts: &limits::LimitAccounts) ->
     known.strict = it.strict;
     known.first_message = it.compat.contains(&ClientCompat::FirstMessage);
     known.offered_tools.clone_from(&it.offered_tools);
+    known.passthrough.clone_from(&it.passthrough);
     known.models = it.models.as_deref().map(Into::into);
     known.tools.clone_from(&it.tools);
     known.priority = priority(it.priority);

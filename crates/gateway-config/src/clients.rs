@@ -83,6 +83,8 @@ limited_section! {
         strict: Option<bool> = None;
         /// Gateway tools added to the client's model requests, in addition to `tool_calls.offered`.
         offered_tools: Vec<String> = Vec::new();
+        /// Providers whose paths the client may send any request to, by `/v1/passthrough/{provider}/{path}`, such as `openai`. Default: none.
+        passthrough: Vec<String> = Vec::new();
         /// Habits of the client that responses are adapted to.
         compat: Vec<ClientCompat> = Vec::new();
     }
@@ -121,6 +123,8 @@ pub struct ConfiguredClient {
     pub strict: Option<bool>,
     /// The gateway tools added to its requests.
     pub offered_tools: Vec<String>,
+    /// The providers whose paths it may send any request to.
+    pub passthrough: Vec<String>,
     /// The habits that responses are adapted to.
     pub compat: Vec<ClientCompat>,
 }
@@ -150,6 +154,7 @@ impl ConfiguredClient {
             ("model_limits", of_models.show()),
             ("strict", self.strict.show()),
             ("offered_tools", self.offered_tools.show()),
+            ("passthrough", self.passthrough.show()),
             ("compat", self.compat.show()),
         ]
     }
@@ -210,6 +215,7 @@ pub(super) fn read(
             limits,
             strict,
             offered_tools,
+            passthrough: Vec::new(),
             compat,
         });
     }
@@ -330,7 +336,8 @@ fn client(
         }
     };
     let tenant = entry.tenant.unwrap_or_else(|| name.clone());
-    let ClientEntry { models, tools, priority, strict, offered_tools, compat, .. } = entry;
+    let ClientEntry { models, tools, priority, strict, offered_tools, passthrough, compat, .. } =
+        entry;
     Ok(ConfiguredClient {
         path: path.to_owned(),
         name,
@@ -343,6 +350,7 @@ fn client(
         limits,
         strict,
         offered_tools,
+        passthrough,
         compat,
     })
 }

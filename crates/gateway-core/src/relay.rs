@@ -25,6 +25,9 @@ pub struct RelayRequest {
     /// The dialect whose API the endpoint belongs to: a provider that does not speak it has no such
     /// endpoint. Any provider will do if absent.
     pub api: Option<Dialect>,
+    /// Whether the provider's refusals reach the caller in its own words, unless they are about the
+    /// gateway's credential or its rate.
+    pub passes_refusals: bool,
     /// The body.
     pub body: RelayBody,
     /// The units that are owed for the request, unless its reply reports what it has used.

@@ -30,6 +30,7 @@ mod local_models;
 mod metrics;
 mod multi_prompt;
 mod observer;
+mod passthrough;
 mod prepare;
 mod relay;
 mod request;
@@ -61,6 +62,7 @@ pub use self::{
     local_models::{LocalModel, LocalModels},
     metrics::{InFlight, RefusalLabels, RequestMetrics, names as metric_names},
     observer::{ProgressObserver, RequestObserver, RequestStarted, RequestSummary},
+    passthrough::InboundPassthrough,
     prepare::{Operation, PreparedRequest},
     relay::{InboundForm, InboundRelay},
     request::{CacheOptions, InboundRequest, RequestHead, RequestOptions},

@@ -199,14 +199,23 @@ impl Engine {
     pub(crate) fn context(
         self: &Arc<Self>,
         (head, permit): (RequestHead, Option<AdmissionPermit>),
-        NamedModel { model, stream, names_session }: NamedModel,
+        named: NamedModel,
     ) -> Result<Box<RequestContext>, Box<RequestFailure>> {
-        let (plan, target, provider) = match self.resolve(&head.client, &model) {
-            Ok(resolved) => resolved,
-            Err(error) => return Err(RequestFailure::unrouted(error, head.client, Some(model))),
-        };
+        match self.resolve(&head.client, &named.model) {
+            Ok(resolved) => Ok(self.routed_context((head, permit), named, resolved)),
+            Err(error) => Err(RequestFailure::unrouted(error, head.client, Some(named.model))),
+        }
+    }
+
+    /// The context of a request that is routed already.
+    pub(crate) fn routed_context(
+        self: &Arc<Self>,
+        (head, permit): (RequestHead, Option<AdmissionPermit>),
+        NamedModel { model, stream, names_session }: NamedModel,
+        (plan, target, provider): (Arc<RoutePlan>, Target, ProviderHandle),
+    ) -> Box<RequestContext> {
         let price = self.limits.price(&plan.route.provider, target.card.as_deref()).cloned();
-        Ok(Box::new(RequestContext {
+        Box::new(RequestContext {
             engine: Arc::clone(self),
             head,
             permit,
@@ -225,7 +234,7 @@ impl Engine {
             thread: None,
             meter: Arc::default(),
             facts: ResponseFacts::default(),
-        }))
+        })
     }
 
     /// Reads and checks what routing needs of a body. A turn of a thread is checked with the thread.

@@ -81,6 +81,7 @@ impl Engine {
             path: Cow::Borrowed(endpoint.upstream),
             fields: vec![("content-type", "application/json".to_owned())],
             api: Some(Dialect::Chat),
+            passes_refusals: false,
             body: RelayBody { bytes: body, model: place, rest: None },
             units,
             billed_by: endpoint.reply_unit,
@@ -114,6 +115,7 @@ impl Engine {
             path: Cow::Borrowed(endpoint.upstream),
             fields: vec![("content-type", content_type)],
             api: Some(Dialect::Chat),
+            passes_refusals: false,
             body: RelayBody { bytes, model: place, rest },
             units,
             billed_by: endpoint.reply_unit,
@@ -137,20 +139,28 @@ impl Engine {
     ) -> Result<EngineResponse, Box<RequestFailure>> {
         let InboundRelay { head, permit, model, stream, request } = inbound;
         let named = NamedModel { model, stream, names_session: false };
-        let mut context = self.context((head, permit), named)?;
-        context.units = request.units;
-        context.input = match request.body.counted() {
-            [counted] => TokenEstimate::of(counted.clone()),
-            _ => TokenEstimate::known(tokens_of(&request.units)),
-        };
-        context.max_output = Some(0);
-        context.reserve().await?.relay(request).await
+        let context = self.context((head, permit), named)?;
+        context.relay(request).await
     }
 }
 
 impl RequestContext {
+    /// Reserves what the request needs, and sends it.
+    pub(crate) async fn relay(
+        mut self: Box<Self>,
+        request: RelayRequest,
+    ) -> Result<EngineResponse, Box<RequestFailure>> {
+        self.units = request.units;
+        self.input = match request.body.counted() {
+            [counted] => TokenEstimate::of(counted.clone()),
+            _ => TokenEstimate::known(tokens_of(&request.units)),
+        };
+        self.max_output = Some(0);
+        self.reserve().await?.send(request).await
+    }
+
     /// Sends the request, and passes the reply on.
-    async fn relay(
+    async fn send(
         mut self: Box<Self>,
         request: RelayRequest,
     ) -> Result<EngineResponse, Box<RequestFailure>> {

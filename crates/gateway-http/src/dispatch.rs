@@ -48,7 +48,7 @@ pub(crate) fn dispatch<'a>(
         Kind::Keyed => Box::pin(serve_keyed(service, endpoint, origin, request)),
         Kind::Relayed => match endpoint.relayed() {
             Some(row) => Box::pin(relay::relay(service, row, origin, request)),
-            None => Box::pin(async { Err(unhandled().into()) }),
+            None => Box::pin(relay::passthrough(service, endpoint, origin, request)),
         },
         Kind::Model if *request.method() != Method::POST => {
             let upgraded = upgrade(service, arrival.peer, request);
@@ -220,6 +220,7 @@ async fn serve_client(
         | Endpoint::ResponseCompact
         | Endpoint::Messages
         | Endpoint::Completions
+        | Endpoint::Passthrough(_)
         | Endpoint::Relayed(_) => return Err(unhandled().into()),
     })
 }

@@ -299,6 +299,7 @@ pub(crate) fn method_label(method: &Method) -> &'static str {
         "POST" => "POST",
         "DELETE" => "DELETE",
         "PATCH" => "PATCH",
+        "PUT" => "PUT",
         "OPTIONS" => "OPTIONS",
         "HEAD" => "HEAD",
         _ => "other",

@@ -38,7 +38,7 @@ pub(crate) const OTHER: &str = "other";
 impl RoutePlan {
     /// The plan of `name`, which leads to `route`, which `provider` serves: a fallback group if
     /// `is_group`.
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &str,
         route: Route,
         provider: Result<Arc<dyn Provider>>,

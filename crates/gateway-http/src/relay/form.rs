@@ -43,10 +43,8 @@ pub(super) async fn read(
     if length.is_some_and(|length| length > limit) {
         return Err(body::too_large(limit).into());
     }
-    let reading = begin(service, (body, limit), FormReader::new(boundary), sender);
-    let timed_out = || GatewayError::new(ErrorKind::RequestTimeout, "the request body timed out");
-    let read = time::timeout(service.bodies.timeout, reading).await;
-    let (reader, bytes, rest) = read.unwrap_or_else(|_| Err(timed_out().into()))?;
+    let mut reader = FormReader::new(boundary);
+    let (bytes, rest) = begin(service, (body, limit), sender, |piece| reader.push(piece)).await?;
     if rest.is_none() {
         reader.check_end()?;
     }
@@ -54,18 +52,50 @@ pub(super) async fn read(
     Ok(InboundForm { content_type: content_type.to_owned(), reader, bytes, rest, length })
 }
 
+/// Reads the beginning of a body of any type.
+///
+/// # Errors
+///
+/// As [`read`], except that it need not be a form.
+pub(super) async fn read_any(
+    service: &HttpService,
+    headers: &HeaderMap,
+    body: RequestBody,
+    sender: (&Client, IpAddr),
+) -> Result<(Bytes, Option<BodyRest>), LimitError> {
+    body::check_encoding(headers)?;
+    let limit = service.bodies.max_upload_bytes;
+    if body::content_length(headers).is_some_and(|length| length > limit) {
+        return Err(body::too_large(limit).into());
+    }
+    begin(service, (body, limit), sender, |_| Ok(())).await
+}
+
+/// Reads the beginning of a body, in time, and shows its pieces to `observe`.
 async fn begin(
     service: &HttpService,
+    body: (RequestBody, usize),
+    sender: (&Client, IpAddr),
+    observe: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<(Bytes, Option<BodyRest>), LimitError> {
+    let reading = hold(service, body, sender, observe);
+    let timed_out = || GatewayError::new(ErrorKind::RequestTimeout, "the request body timed out");
+    let read = time::timeout(service.bodies.timeout, reading).await;
+    read.unwrap_or_else(|_| Err(timed_out().into()))
+}
+
+async fn hold(
+    service: &HttpService,
     (body, limit): (RequestBody, usize),
-    mut reader: FormReader,
     (client, peer): (&Client, IpAddr),
-) -> Result<(FormReader, Bytes, Option<BodyRest>), LimitError> {
+    mut observe: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<(Bytes, Option<BodyRest>), LimitError> {
     let mut pieces = Box::pin(limited(body, limit));
     let mut lease = service.bodies.budget.lease(&client.tenant);
     let mut held = BytesMut::new();
     let mut permit = None;
     while let Some(piece) = pieces.try_next().await? {
-        reader.push(&piece)?;
+        observe(&piece)?;
         if held.len() + piece.len() > UNCHARGED_BYTES {
             if permit.is_none() {
                 permit = Some(service.body_permit(client, peer)?);
@@ -75,10 +105,10 @@ async fn begin(
         held.extend_from_slice(&piece);
         if held.len() >= MAX_HELD {
             let rest = BodyRest::new(pieces);
-            return Ok((reader, lease.attach(held.freeze()), Some(rest)));
+            return Ok((lease.attach(held.freeze()), Some(rest)));
         }
     }
-    Ok((reader, lease.attach(held.freeze()), None))
+    Ok((lease.attach(held.freeze()), None))
 }
 
 /// The pieces of `body`, which fails once it is longer than `limit`.

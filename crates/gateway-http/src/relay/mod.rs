@@ -1,6 +1,10 @@
 //! The endpoints whose requests are relayed: one handler for every row of their table.
 
 mod form;
+mod passthrough;
+mod passthrough_path;
+
+pub(crate) use self::passthrough::passthrough;
 
 use crate::{
     RequestBody, failure::FailedDispatch, generation, names, reply, request::Origin,

@@ -34,6 +34,8 @@ pub struct Client {
     pub(crate) limits: Option<ClientLimits>,
     /// Whether requests with dropped parameters are rejected; the engine's setting if absent.
     pub strict: Option<bool>,
+    /// The providers whose paths it may send any request to; `*` at the end stands for any rest.
+    pub passthrough: Vec<String>,
     /// The gateway's tools that its requests to models offer.
     pub offered_tools: Vec<String>,
     /// Whether the first message of a response comes first in its output.
@@ -106,6 +108,7 @@ impl Client {
             revocation: None,
             limits: None,
             strict: None,
+            passthrough: Vec::new(),
             offered_tools: Vec::new(),
             first_message: false,
         }

@@ -23,7 +23,8 @@ use http::StatusCode;
 use std::sync::Arc;
 
 /// The fields of a reply that its caller gets.
-const REPLY_FIELDS: [&str; 2] = ["content-type", "content-disposition"];
+const REPLY_FIELDS: [&str; 5] =
+    ["content-type", "content-disposition", "content-range", "etag", "last-modified"];
 
 impl HttpProvider {
     /// Sends a relayed request, whose reply passes on while it arrives.
@@ -55,6 +56,8 @@ impl HttpProvider {
             ..meta
         };
         let content_type = head.text("content-type").unwrap_or_default();
+        // Nothing is owed for a refusal.
+        let meter = if head.status.is_success() { meter } else { CallMeter::default() };
         let reply = RelayedReply::new(body, content_type, relayed.billed_by, meter);
         Ok(ProviderResponse { meta, chunks: Box::pin(reply) })
     }
@@ -87,11 +90,18 @@ impl HttpProvider {
                 return Err(body.rest.as_ref().and_then(BodyRest::take_failure).unwrap_or(error));
             }
         };
-        if response.head.status == StatusCode::NO_CONTENT {
+        let status = response.head.status;
+        if status == StatusCode::NO_CONTENT || relayed.passes_refusals && is_callers(status) {
             return Ok(response);
         }
         check(usual, response).await
     }
+}
+
+/// Whether a refusal is about the request, and not about the gateway's credential or its rate.
+fn is_callers(status: StatusCode) -> bool {
+    let is_gateways = matches!(status.as_u16(), 401 | 402 | 403 | 407 | 408 | 429);
+    status == StatusCode::NOT_MODIFIED || status.is_client_error() && !is_gateways
 }
 
 /// Returns the fields of a reply that its caller gets.

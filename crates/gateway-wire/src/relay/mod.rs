@@ -14,7 +14,7 @@ pub use self::{
     endpoint::{RELAY_ENDPOINTS, RelayBodyKind, RelayEndpoint, RequestUnit},
     multipart::{FormRewriter, form_boundary},
     read_form::FormReader,
-    read_request::{RelayEnvelope, read_json},
+    read_request::{RelayEnvelope, read_any_json, read_json},
     reply_usage::ReplyUsageReader,
 };
 

@@ -54,6 +54,22 @@ pub fn read_json(
     Ok(envelope)
 }
 
+/// Validates a JSON `body` of any form, and reads the model that it may name, and whether its reply is
+/// streamed.
+///
+/// # Errors
+///
+/// If `body` is not a JSON object.
+pub fn read_any_json(body: &[u8], limits: &JsonLimits) -> Result<RelayEnvelope> {
+    let mut envelope = RelayEnvelope::default();
+    json::members(body, limits, |member| match &*member.key {
+        "model" => envelope.model = member.string().unwrap_or_default().into_owned(),
+        "stream" => envelope.stream = member.kind == JsonKind::Bool(true),
+        _ => {}
+    })?;
+    Ok(envelope)
+}
+
 fn read_model(member: &JsonMember<'_>, envelope: &mut RelayEnvelope) -> Result<Option<String>> {
     envelope.place = ModelPlace::Json(member.value_span.clone());
     match member.string() {
