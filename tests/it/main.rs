@@ -40,6 +40,7 @@ mod hold_out;
 mod hostile;
 mod http2;
 mod idempotency;
+mod importing;
 mod isolation;
 mod key_operations;
 mod keys;

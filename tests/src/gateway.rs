@@ -204,10 +204,26 @@ impl Gateway {
 
     /// Returns the output of the program with these arguments and this gateway's configuration.
     pub fn run(&self, arguments: &[&str]) -> String {
+        self.output(arguments, &[]).1
+    }
+
+    /// The same, with the variables of this gateway.
+    pub fn run_in_environment(&self, arguments: &[&str]) -> String {
+        self.output(arguments, &self.environment).1
+    }
+
+    /// Returns the exit code and the output of the program with these arguments and variables.
+    pub fn output(
+        &self,
+        arguments: &[&str],
+        environment: &[(String, String)],
+    ) -> (Option<i32>, String) {
         let mut asked = Command::new(binary::path());
         let asked = asked.current_dir(&self.home).env_clear().args(arguments);
+        let asked = asked.envs(environment.iter().map(|(name, value)| (name, value)));
         let said = asked.output().expect("the program can be started");
-        String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned()
+        let text = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
+        (said.status.code(), text)
     }
 
     /// The sum of the series of `metric` whose labels hold `label`.

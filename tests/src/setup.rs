@@ -15,6 +15,8 @@ pub struct Setup {
     sections: Vec<(String, Vec<String>)>,
     environment: Vec<(String, String)>,
     unread: bool,
+    /// Text behind the sections.
+    appended: String,
     /// The data directory, if it outlives the gateway.
     data: Option<PathBuf>,
 }
@@ -102,6 +104,13 @@ impl Setup {
             }
             None => self.sections.push((section.to_owned(), vec![line])),
         }
+        self
+    }
+
+    /// Adds tables as TOML writes them, behind the sections that are set.
+    #[must_use]
+    pub fn append(mut self, text: &str) -> Self {
+        self.appended.push_str(text);
         self
     }
 
@@ -266,6 +275,6 @@ impl Setup {
         );
         let sections =
             all.sections.iter().map(|(name, lines)| format!("[{name}]\n{}\n\n", lines.join("\n")));
-        sections.collect()
+        sections.collect::<String>() + &self.appended
     }
 }

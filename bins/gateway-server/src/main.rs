@@ -9,7 +9,7 @@ use gateway_assembly::{
 use gateway_core::state::StoreError;
 use gateway_server::{
     config::{self, Config, ConfigErrors, ConfigSource, Environment, last_good, template},
-    instrumentation,
+    import, instrumentation,
     serve::{self, InvalidConfig, LogHandles},
 };
 use std::{
@@ -57,6 +57,14 @@ enum Command {
     Catalogue(CatalogueCommand),
     /// Query /health of the gateway with this configuration; exit code 0 if it is healthy.
     Healthcheck,
+    /// Convert the configuration of LiteLLM, Bifrost or Portkey, and report what has no counterpart.
+    Import {
+        /// LiteLLM's config.yaml or exported keys, Bifrost's config.json, or a config of Portkey.
+        file: PathBuf,
+        /// The file to write instead of the standard output.
+        #[arg(long, short)]
+        output: Option<PathBuf>,
+    },
     /// Write a configuration file with every setting as a comment; an existing one is left alone.
     Init,
     /// Ask a model through the running gateway.
@@ -133,6 +141,9 @@ fn main() -> anyhow::Result<ExitCode> {
             config::planned_changes(&source).map_or_else(|it| print_errors(&it), |it| print(&it))
         }
         Command::Catalogue(command) => with_config(&source, |config| print(&command.run(config)?)),
+        Command::Import { file, output } => {
+            import::import(&file, output.as_deref(), &Environment::of_process())
+        }
         Command::Init => init(source.path()),
         Command::Chat { model, message, url, key_env } => {
             let message = Some(message.join(" ")).filter(|message| !message.is_empty());

@@ -12,6 +12,7 @@ const MAY: &[(&str, Option<&[&str]>)] = &[
     ("gateway-core", Some(&[])),
     ("gateway-catalogue", Some(&["gateway-core"])),
     ("gateway-wire", Some(&["gateway-core"])),
+    ("gateway-import", Some(&[])),
     ("gateway-memory", Some(&[])),
     ("gateway-tasks", Some(&["gateway-core"])),
     ("gateway-net", Some(&["gateway-core", "gateway-tasks"])),
@@ -68,8 +69,12 @@ const HTTP: &[&str] = &[
 ];
 
 /// Libraries that named crates alone may name, so that they can be replaced in a day.
-const OWNED: &[(&str, &[&str])] =
-    &[("figment", &["gateway-config"]), ("fred", &["gateway-store"]), ("redb", &["gateway-store"])];
+const OWNED: &[(&str, &[&str])] = &[
+    ("figment", &["gateway-config"]),
+    ("fred", &["gateway-store"]),
+    ("redb", &["gateway-store"]),
+    ("yaml-rust2", &["gateway-import"]),
+];
 
 /// Parts of libraries that named crates alone may name in their sources.
 const OWNED_PATHS: &[(&str, &[&str])] = &[
