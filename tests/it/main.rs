@@ -23,6 +23,7 @@ mod context_service;
 mod conversations;
 mod crashes;
 mod cuts;
+mod default_limits;
 mod discovery;
 mod draining;
 mod embeddings;

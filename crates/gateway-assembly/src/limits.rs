@@ -45,6 +45,7 @@ impl LimitResources {
         let usage = UsageRecorder::new(Arc::clone(&stores.ledger), usage_journal(config));
         let accounts = LimitAccounts::new(Arc::clone(&stores.quotas));
         let virtual_keys = VirtualKeys::new(Arc::clone(&stores.client_keys), accounts.clone());
+        virtual_keys.set_defaults(settings::limit_policy(&config.default_limits()));
         virtual_keys.refresh().await;
         let pressure = Arc::new(MemoryPressure::default());
         let mut tasks = JoinSet::new();
@@ -86,6 +87,7 @@ impl LimitResources {
     /// Applies the settings of what outlives a generation.
     pub(crate) fn activate(&self, config: &Config) {
         self.accounts.set_alerts(Some(budget_alerts::alerts(&config.budgets, &self.alerts)));
+        self.virtual_keys.set_defaults(settings::limit_policy(&config.default_limits()));
     }
 
     /// Returns the accounts of clients' limits.

@@ -145,7 +145,9 @@ fn access(config: &Config, accounts: &LimitAccounts) -> Access {
     if !config.needs_keys() {
         return Access::Open(Arc::new(Client::anonymous()));
     }
-    let client = |it: &ConfiguredClient| (it.key, Arc::new(settings::client(it, accounts)));
+    let defaults = settings::limit_policy(&config.default_limits());
+    let client =
+        |it: &ConfiguredClient| (it.key, Arc::new(settings::client(it, accounts, &defaults)));
     Access::Keys(config.clients.iter().map(client).collect())
 }
 

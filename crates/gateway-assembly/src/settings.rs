@@ -95,8 +95,13 @@ pub(crate) fn mcp(name: &str, it: &McpEntry) -> Option<McpSettings> {
     })
 }
 
-/// Returns a client, with limits kept in `accounts`.
-pub(crate) fn client(it: &ConfiguredClient, accounts: &limits::LimitAccounts) -> limits::Client {
+/// Returns a client, with limits kept in `accounts`: its own, and those of `defaults` of which it has
+/// none.
+pub(crate) fn client(
+    it: &ConfiguredClient,
+    accounts: &limits::LimitAccounts,
+    defaults: &limits::LimitPolicy,
+) -> limits::Client {
     let mut known = limits::Client::new(&it.name, &it.tenant);
     known.strict = it.strict;
     known.first_message = it.compat.contains(&ClientCompat::FirstMessage);
@@ -105,7 +110,7 @@ pub(crate) fn client(it: &ConfiguredClient, accounts: &limits::LimitAccounts) ->
     known.models = it.models.as_deref().map(Into::into);
     known.tools.clone_from(&it.tools);
     known.priority = priority(it.priority);
-    known.limited(&limit_policy(&it.limits), accounts)
+    known.limited(&limit_policy(&it.limits).or(defaults), accounts)
 }
 
 const fn priority(it: ClientPriority) -> limits::Priority {

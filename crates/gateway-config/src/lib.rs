@@ -39,6 +39,7 @@ mod tenants;
 mod tls;
 mod tools;
 mod tracing;
+mod unused_limits;
 mod value;
 
 pub use self::{

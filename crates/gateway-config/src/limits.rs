@@ -1,6 +1,7 @@
 //! The limits and budgets of callers.
 
 use super::{
+    Config,
     raw_value::{ConfigValue, ValueKind},
     section::{Section, SectionReader, section},
     value::{SettingType, quoted},
@@ -13,17 +14,27 @@ use std::ops::RangeInclusive;
 pub(super) const AT_LEAST_ONE: RangeInclusive<Option<u64>> = Some(1)..=Some(1_000_000_000_000);
 
 section! {
-    /// Rate limits of callers without a key, per IP address (an IPv6 /64 counts as one address).
-    /// Callers with a key have the limits of their entry in `[[clients]]` only.
+    /// Default limits of every client: callers without a key have them per IP address (an IPv6 /64 counts as one address), and callers with a key where their own entry or key sets none of the kind.
+    /// For clients with a key, only what is written counts: without a setting they have no limit.
     pub LimitsSection {
-        /// Whether callers without a key are rate limited.
+        /// Whether these limits apply.
         enabled: bool = true, prefixed ["RATE_LIMIT_ENABLED"];
-        /// Rate limit in requests per minute.
+        /// Rate limit in requests per minute. The default is for callers without a key.
         requests_per_minute: u64 = 60, within 1..=60_000_000, prefixed ["RATE_LIMIT_REQUESTS_PER_MINUTE"];
-        /// Burst size in requests.
+        /// Burst size in requests. The default is for callers without a key.
         burst: u64 = 10, within 1..=1_000_000, prefixed ["RATE_LIMIT_BURST"];
         /// Rate limit in input and output tokens per minute. Default: no limit.
         tokens_per_minute: Option<u64> = None, within AT_LEAST_ONE, prefixed ["RATE_LIMIT_TOKENS_PER_MINUTE"];
+        /// Maximum number of concurrent model requests and tool calls of a client with a key. Default: no limit.
+        max_concurrent: Option<u64> = None, within AT_LEAST_ONE;
+        /// Budget per day (UTC) in US dollars of a client with a key. Default: no budget, as for all budgets.
+        daily_budget_usd: Option<Dollars> = None;
+        /// Budget per week (UTC, from Monday) in US dollars of a client with a key.
+        weekly_budget_usd: Option<Dollars> = None;
+        /// Budget per month (UTC) in US dollars of a client with a key.
+        monthly_budget_usd: Option<Dollars> = None;
+        /// Budget in all in US dollars of a client with a key, until it is reset.
+        total_budget_usd: Option<Dollars> = None;
         /// Output tokens reserved for a request without a maximum, of any caller.
         assumed_output_tokens: u64 = 1024, within 1..=1_000_000;
     }
@@ -153,6 +164,29 @@ impl LimitsSection {
     }
 }
 
+impl Config {
+    /// Returns the limits of clients with a key that set none of a kind themselves.
+    pub fn default_limits(&self) -> ClientLimits {
+        let it = &self.limits;
+        if !it.enabled {
+            return ClientLimits::default();
+        }
+        let requests = self.is_written("limits.requests_per_minute");
+        let burst = requests && self.is_written("limits.burst");
+        ClientLimits {
+            requests_per_minute: requests.then_some(it.requests_per_minute),
+            burst: burst.then_some(it.burst),
+            tokens_per_minute: it.tokens_per_minute,
+            concurrent: it.max_concurrent,
+            daily_budget: it.daily_budget_usd.map(|it| it.0),
+            weekly_budget: it.weekly_budget_usd.map(|it| it.0),
+            monthly_budget: it.monthly_budget_usd.map(|it| it.0),
+            total_budget: it.total_budget_usd.map(|it| it.0),
+            models: Vec::new(),
+        }
+    }
+}
+
 /// The limits of a client; `None` is no limit.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ClientLimits {
@@ -191,7 +225,7 @@ impl ClientLimits {
 
 /// An amount of money.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Dollars(pub(super) NanoDollars);
+pub struct Dollars(pub(super) NanoDollars);
 
 impl SettingType for Dollars {
     fn expects() -> String {

@@ -9,6 +9,7 @@ use super::{
     server::{AuthMode, DeploymentEnvironment},
     state::StoreBackend,
     suggestion::did_you_mean,
+    unused_limits,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -121,7 +122,8 @@ fn keys_are_strong(config: &Config, errors: &mut Vec<ConfigError>) {
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let weak = config.clients.iter().filter_map(|client| client.weak_key.as_deref());
     let weak = weak.filter(|_| is_local(config));
-    weak.map(|key| format!("{key}: {WEAK_SECRET}; it is accepted for development only")).collect()
+    let weak = weak.map(|key| format!("{key}: {WEAK_SECRET}; it is accepted for development only"));
+    weak.chain(unused_limits::warnings(config)).collect()
 }
 
 /// Whether the gateway is for development, on a loopback address.

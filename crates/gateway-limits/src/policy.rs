@@ -84,6 +84,23 @@ impl LimitKind {
 }
 
 impl LimitPolicy {
+    /// Returns the policy with the limits of `defaults` of which it has none.
+    #[must_use]
+    pub fn or(self, defaults: &Self) -> Self {
+        let has_rate = self.requests_per_minute.is_some();
+        Self {
+            requests_per_minute: self.requests_per_minute.or(defaults.requests_per_minute),
+            burst: if has_rate { self.burst } else { defaults.burst },
+            tokens_per_minute: self.tokens_per_minute.or(defaults.tokens_per_minute),
+            concurrent: self.concurrent.or(defaults.concurrent),
+            daily_budget: self.daily_budget.or(defaults.daily_budget),
+            weekly_budget: self.weekly_budget.or(defaults.weekly_budget),
+            monthly_budget: self.monthly_budget.or(defaults.monthly_budget),
+            total_budget: self.total_budget.or(defaults.total_budget),
+            models: self.models,
+        }
+    }
+
     /// Whether anything is limited.
     pub fn is_limited(&self) -> bool {
         *self != Self::default()
@@ -255,6 +272,21 @@ mod tests {
     fn only_input_can_exceed_a_limit() {
         check("other", 10, 1_000, "0 1/10, 1 100/100; 2; 0 9");
         check("other", 110, 1_000, "0 1/10, 1 110/100; 2; 0 9");
+    }
+
+    #[test]
+    fn defaults_fill_in_limits_of_which_there_are_none() {
+        let defaults = LimitPolicy {
+            requests_per_minute: Some(60),
+            burst: Some(10),
+            concurrent: Some(4),
+            ..LimitPolicy::default()
+        };
+        let own = LimitPolicy { requests_per_minute: Some(5), ..LimitPolicy::default() };
+        let both = own.or(&defaults);
+        assert_eq!((both.requests_per_minute, both.burst), (Some(5), None));
+        assert_eq!(both.concurrent, Some(4));
+        assert_eq!(LimitPolicy::default().or(&defaults), defaults);
     }
 
     #[test]

@@ -105,15 +105,17 @@ impl KeyGrant {
         self.tenant.as_deref().unwrap_or(&self.client)
     }
 
-    /// The client that it describes, with limits kept in `accounts`.
-    pub fn client(&self, accounts: &LimitAccounts) -> Client {
+    /// The client that it describes, with limits kept in `accounts`: its own, and those of `defaults`
+    /// of which it has none.
+    pub fn client(&self, accounts: &LimitAccounts, defaults: &LimitPolicy) -> Client {
         let mut client = Client::new(&self.client, self.tenant());
         client.models = self.models.as_deref().map(Into::into);
         client.tools.clone_from(&self.tools);
         client.priority = self.priority.unwrap_or_default();
         let models = self.model_limits.iter();
         let models = models.map(|it| (it.model.clone(), it.limits.policy())).collect();
-        client.limited(&LimitPolicy { models, ..self.limits.policy() }, accounts)
+        let own = LimitPolicy { models, ..self.limits.policy() };
+        client.limited(&own.or(defaults), accounts)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Keys that are given out while the gateway runs, as this gateway last read them.
 
-use crate::{Client, KeyGrant, LimitAccounts};
+use crate::{Client, KeyGrant, LimitAccounts, LimitPolicy};
 use arc_swap::ArcSwap;
 use foldhash::HashMap;
 use gateway_core::state::{ClientKey, ClientKeys, KeyHash, StoreError};
@@ -20,6 +20,8 @@ pub struct VirtualKeys {
 struct Inner {
     store: Arc<dyn ClientKeys>,
     accounts: LimitAccounts,
+    /// The limits of keys that have none of a kind.
+    defaults: ArcSwap<LimitPolicy>,
     known: ArcSwap<HashMap<KeyHash, Arc<Client>>>,
     state: Mutex<State>,
 }
@@ -27,14 +29,27 @@ struct Inner {
 #[derive(Default)]
 struct State {
     version: Option<u64>,
+    /// The default limits that the known keys were read with.
+    defaults: Arc<LimitPolicy>,
     failing: bool,
 }
 
 impl VirtualKeys {
     /// Creates the virtual keys of `store`, whose clients have their limits in `accounts`.
     pub fn new(store: Arc<dyn ClientKeys>, accounts: LimitAccounts) -> Self {
-        let inner = Inner { store, accounts, known: ArcSwap::default(), state: Mutex::default() };
+        let (known, state) = (ArcSwap::default(), Mutex::default());
+        let inner = Inner { store, accounts, defaults: ArcSwap::default(), known, state };
         Self { inner: Some(Arc::new(inner)) }
+    }
+
+    /// Sets the limits of keys that have none of a kind; known keys get them with the next look at
+    /// the store.
+    pub fn set_defaults(&self, defaults: LimitPolicy) {
+        if let Some(inner) = &self.inner
+            && **inner.defaults.load() != defaults
+        {
+            inner.defaults.store(Arc::new(defaults));
+        }
     }
 
     /// Looks for changes, until it is dropped.
@@ -53,6 +68,11 @@ impl VirtualKeys {
         let Some(inner) = &self.inner else { return };
         inner.end_expired();
         let mut state = inner.state.lock().await;
+        let defaults = inner.defaults.load_full();
+        if !Arc::ptr_eq(&state.defaults, &defaults) {
+            state.version = None;
+            state.defaults = defaults;
+        }
         match inner.read(state.version).await {
             Ok(version) => {
                 state.version = Some(version);
@@ -83,7 +103,8 @@ impl Inner {
         if known != Some(version) {
             let keys = self.store.all().await?;
             let before = self.known.load_full();
-            let read = |key| client(key, &self.accounts, &before);
+            let defaults = self.defaults.load();
+            let read = |key| client(key, (&self.accounts, &defaults), &before);
             let known: HashMap<_, _> = keys.iter().filter_map(read).collect();
             for (_, client) in before.iter().filter(|(hash, _)| !known.contains_key(*hash)) {
                 client.revoke();
@@ -105,12 +126,12 @@ impl Inner {
 /// is unreadable.
 fn client(
     key: &ClientKey,
-    accounts: &LimitAccounts,
+    (accounts, defaults): (&LimitAccounts, &LimitPolicy),
     before: &HashMap<KeyHash, Arc<Client>>,
 ) -> Option<(KeyHash, Arc<Client>)> {
     match serde_json::from_str::<KeyGrant>(&key.grant) {
         Ok(grant) => {
-            let mut client = grant.client(accounts);
+            let mut client = grant.client(accounts, defaults);
             client.expires = key.expires;
             // A key that is only changed keeps its requests, unless it had ended.
             let kept = before.get(&key.hash).and_then(|it| it.revocation.clone());
