@@ -102,3 +102,4 @@ mod unknown_values;
 mod upstreams;
 mod usage;
 mod websocket;
+mod wrong_configurations;
