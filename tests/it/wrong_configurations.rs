@@ -20,14 +20,14 @@ const CASES: [Case; 40] = [
     Case("[limits]\nrequests_per_minute = 0", &["limits.requests_per_minute", "0", "from 1"]),
     Case("[resilience]\nretry_max_attempts = 99", &["retry_max_attempts", "99", "from 1 to 10"]),
     Case("[timeouts]\ntotal = \"soon\"", &["timeouts.total", "a duration"]),
-    Case("[cache]\nenabled = \"maybe\"", &["cache.enabled", "`true` or `false`"]),
+    Case("[cache]\nenabled = \"maybe\"", &["cache.enabled", "maybe", "true or false"]),
     Case("[cache]\nttl = \"0s\"", &["cache.ttl", "0s", "from"]),
     Case("[server]\nhost = \"localhost:80\"", &["server.host", "IP address"]),
     Case("[server]\nmax_body_bytes = \"lots\"", &["server.max_body_bytes", "MiB"]),
     Case("[log]\nlevel = \"loud\"", &["log.level", "loud", "`debug`"]),
     Case("[log]\nformat = \"xml\"", &["log.format", "xml", "`json`"]),
     Case("[store]\nbackend = \"mysql\"", &["store.backend", "mysql", "`redis`"]),
-    Case("[request_log]\nttl = \"1s\"", &["request_log.ttl", "1s", "from 1m"]),
+    Case("[request_log]\nttl = \"1s\"", &["request_log.ttl", "1s", "from `60s`"]),
     Case("[request_log]\nmax_requests = 5", &["request_log.max_requests", "5", "from 100"]),
     Case("[budgets]\nunpriced = \"free\"", &["budgets.unpriced", "free", "`allow`"]),
     Case("[budgets]\nalert_thresholds = [150]", &["budgets.alert_thresholds", "1 to 100"]),
@@ -45,7 +45,10 @@ const CASES: [Case; 40] = [
         &["price", "output"],
     ),
     Case("[providers.lab]\nmodels = [\"m\"]", &["providers.lab", "base_url"]),
-    Case("[providers.lab]\nbase_url = \"lab:8000\"", &["providers.lab.base_url", "http://"]),
+    Case(
+        "[providers.lab]\nbase_url = \"lab:8000\"",
+        &["providers.lab.base_url", "lab:8000", "https://host:port"],
+    ),
     // Secrets and callers.
     Case("[[clients]]\nname = \"a\"", &["clients[0].key", "`key_sha256`"]),
     Case("[[clients]]\nname = \"a\"\nkey_env = \"NOT_SET\"", &["clients[0].key_env", "NOT_SET"]),
@@ -54,7 +57,7 @@ const CASES: [Case; 40] = [
     Case("[store]\nbackend = \"redis\"", &["store.redis_url", "REDIS_URL"]),
     Case("[store]\nredis_url = \"localhost:6379\"", &["store.redis_url", "redis://"]),
     // No TOML at all.
-    Case("[server\nport = 1", &["gateway.toml", "line"]),
+    Case("[server\nport = 1", &["gateway.toml:1:8", "expected `]`"]),
 ];
 
 #[tokio::test]
