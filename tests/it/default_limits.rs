@@ -45,12 +45,12 @@ async fn default_budget_applies_to_each_client_and_is_in_the_headers() {
     let upstream = Upstream::start().await;
     let gateway = setup(&upstream)
         .write("limits", "requests_per_minute", "1000")
-        .write("limits", "daily_budget_usd", "2.6")
+        .write("limits", "daily_budget_usd", "3.8")
         .second_client("rich", "sk-rich", &[("daily_budget_usd", "100")])
         .start()
         .await;
-    // A request costs 1.3.
-    for (key, left) in [("sk-plain", "1.3"), ("sk-generous", "1.3"), ("sk-rich", "98.7")] {
+    // A request costs 1.3, and reserves 2.4 while it runs.
+    for (key, left) in [("sk-plain", "0.1"), ("sk-generous", "0.1"), ("sk-rich", "96.3")] {
         chat(&gateway, key).await;
         let second = chat(&gateway, key).await;
         assert_eq!(second.status(), 200, "{}", second.text());

@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_fill_in_limits_of_which_there_are_none() {
+    fn policy_without_a_limit_gets_that_of_the_defaults() {
         let defaults = LimitPolicy {
             requests_per_minute: Some(60),
             burst: Some(10),
