@@ -3,7 +3,6 @@
 pub use gateway_config as config;
 
 mod admin;
-pub mod import;
 pub mod instrumentation;
 mod reload;
 pub mod serve;

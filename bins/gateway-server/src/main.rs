@@ -1,21 +1,20 @@
 //! The command line of the gateway.
 
-use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use gateway_assembly::{
-    TerminalChat, check_health, diff_catalogues, import_catalogue, show_model, terminal_chat,
+    TerminalChat, check_health, diff_catalogues, import_catalogue, import_configuration,
+    init_configuration, show_model, terminal_chat,
 };
 use gateway_core::state::StoreError;
 use gateway_server::{
-    config::{self, Config, ConfigErrors, ConfigSource, Environment, last_good, template},
-    import, instrumentation,
+    config::{self, Config, ConfigErrors, ConfigSource, Environment, last_good},
+    instrumentation,
     serve::{self, InvalidConfig, LogHandles},
 };
 use std::{
-    fs::File,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -57,9 +56,9 @@ enum Command {
     Catalogue(CatalogueCommand),
     /// Query /health of the gateway with this configuration; exit code 0 if it is healthy.
     Healthcheck,
-    /// Convert the configuration of LiteLLM, Bifrost or Portkey, and report what has no counterpart.
+    /// Convert the configuration of `LiteLLM`, Bifrost or Portkey, and report what has no counterpart.
     Import {
-        /// LiteLLM's config.yaml or exported keys, Bifrost's config.json, or a config of Portkey.
+        /// `LiteLLM`'s config.yaml or exported keys, Bifrost's config.json, or a config of Portkey.
         file: PathBuf,
         /// The file to write instead of the standard output.
         #[arg(long, short)]
@@ -142,9 +141,9 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Catalogue(command) => with_config(&source, |config| print(&command.run(config)?)),
         Command::Import { file, output } => {
-            import::import(&file, output.as_deref(), &Environment::of_process())
+            print(&import_configuration(&file, output.as_deref(), &Environment::of_process())?)
         }
-        Command::Init => init(source.path()),
+        Command::Init => print(&init_configuration(source.path())?),
         Command::Chat { model, message, url, key_env } => {
             let message = Some(message.join(" ")).filter(|message| !message.is_empty());
             let key = Environment::of_process().get(&key_env).map(str::to_owned);
@@ -197,16 +196,6 @@ fn healthcheck(config: &Config) -> anyhow::Result<ExitCode> {
     let Err(error) = check_health(config) else { return Ok(ExitCode::SUCCESS) };
     writeln!(io::stderr(), "{error}")?;
     Ok(ExitCode::FAILURE)
-}
-
-/// Writes a configuration file to begin with, unless there is one.
-fn init(path: &Path) -> anyhow::Result<ExitCode> {
-    let shown = path.display();
-    let file = File::create_new(path).with_context(|| format!("cannot create {shown}"));
-    file?
-        .write_all(template::text().as_bytes())
-        .with_context(|| format!("cannot write {shown}"))?;
-    print(&format!("wrote {shown}; `gateway-server check` validates it\n"))
 }
 
 fn completions(shell: Shell) -> anyhow::Result<ExitCode> {

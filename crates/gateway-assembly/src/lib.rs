@@ -25,6 +25,7 @@ mod catalogue;
 mod catalogue_commands;
 mod certificates;
 mod check;
+mod configuration_files;
 mod connections;
 mod drain;
 mod health;
@@ -53,6 +54,7 @@ pub use self::{
     catalogue_commands::{diff_catalogues, import_catalogue, show_model},
     certificates::{reload_certificate, watch_certificate},
     check::check,
+    configuration_files::{import_configuration, init_configuration},
     connections::{connection_limits, server_tls},
     drain::{DrainSchedule, drain, listener_shutdown},
     healthcheck::check_health,
