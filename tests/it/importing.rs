@@ -10,6 +10,7 @@ const BALANCED: &str = include_str!("importing/balanced.yaml");
 const AZURE: &str = include_str!("importing/azure.yaml");
 const PLATFORM: &str = include_str!("importing/platform.yaml");
 const LOCAL: &str = include_str!("importing/local.yaml");
+const REDIS: &str = include_str!("importing/redis.yaml");
 
 /// A key that is strong enough for a caller.
 const KEY: &str = "sk-2b7e151628aed2a6abf7158809cf4f3c762e7160f38b4da5";
@@ -150,6 +151,7 @@ async fn exported_keys_keep_their_secret_limits_and_models() {
             "general_settings.alerting",
             "model_list[0]",
             "model_list[1]",
+            "keys[0].models",
             "keys[1]",
         ],
     );
@@ -190,6 +192,39 @@ async fn local_servers_are_imported_with_keys_and_headers() {
     assert_eq!(ask(&gateway, &upstream, "", "phi").await, (200, "phi-4".to_owned()));
     let sent = upstream.exchanges().pop().unwrap();
     assert_eq!(sent.head.header("x-team"), Some("research"));
+}
+
+#[tokio::test]
+async fn redis_and_keys_of_bare_names_are_imported() {
+    let upstream = Upstream::start().await;
+    let yaml = REDIS.replace("http://second.internal:11434", &upstream.url());
+    let (toml, report) = import(&yaml, &upstream).await;
+    reports(
+        &report,
+        &[
+            "litellm_settings.cache_params.namespace",
+            "general_settings.store_model_in_db",
+            "model_list[1].litellm_params.api_key",
+            "model_list[2].litellm_params.order",
+            "model_list[4].litellm_params.api_key",
+            "router_settings",
+        ],
+    );
+    for line in [
+        "redis_url = \"redis://:p%40ss%2Fword@cache.internal:6380\"",
+        "api_key_envs = [\"GEMINI_API_KEY\", \"OPENAI_API_KEY\"]",
+        "base_url = \"http://first.internal:11434\"",
+    ] {
+        assert!(toml.contains(line), "{line} is missing in {toml}");
+    }
+    assert!(!toml.contains("key-of-"), "{toml}");
+    let toml = toml.replace("redis_url = ", "# ");
+    let gateway = start(&toml, &upstream).await;
+    let (status, asked) = ask(&gateway, &upstream, "", "bare").await;
+    assert_eq!((status, asked.as_str()), (200, "gpt-5-mini"));
+    let sent = upstream.exchanges().pop().unwrap();
+    let key = sent.head.header("authorization").unwrap_or_default();
+    assert!(key.starts_with("Bearer key-of-"), "{key}");
 }
 
 #[tokio::test]

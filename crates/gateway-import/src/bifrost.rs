@@ -4,7 +4,6 @@ use crate::{
     document::{items, member, members, whole},
     draft::{Draft, KeyReference},
     targets,
-    toml::quoted,
 };
 use serde_json::Value;
 
@@ -54,6 +53,6 @@ fn provider(name: &str, entry: &Value, draft: &mut Draft) {
     }
     let timeout = network.get("default_request_timeout_in_seconds").and_then(Value::as_f64);
     if let Some(seconds) = timeout.and_then(whole) {
-        draft.set("timeouts", "total", &quoted(&format!("{}s", seconds.min(86_400))));
+        draft.set_timeouts(seconds, &["total"]);
     }
 }

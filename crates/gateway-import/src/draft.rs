@@ -34,7 +34,7 @@ pub(crate) enum KeyReference {
     Literal(String),
 }
 
-/// What is known of a model.
+/// The known facts about a model.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct ModelDraft {
     /// Members of its entry, as TOML writes them.
@@ -54,7 +54,7 @@ pub(crate) struct RouteDraft {
     pub(crate) on_content_filter: bool,
 }
 
-/// A caller.
+/// A caller with its key and its limits.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct ClientDraft {
     pub(crate) name: String,
@@ -80,6 +80,27 @@ impl Draft {
     pub(crate) fn set(&mut self, section: &'static str, key: &'static str, value: &impl ToString) {
         self.settings.insert((section, key), value.to_string());
     }
+
+    /// Sets the time-outs `totals`, and shortens the defaults of those that may not be longer.
+    pub(crate) fn set_timeouts(&mut self, seconds: u64, totals: &[&'static str]) {
+        let seconds = seconds.min(86_400);
+        let streams = totals.contains(&"stream_total");
+        let inner = [("connect", 3), ("first_byte", 60), ("idle", 90)];
+        let inner = inner.iter().filter(|(name, _)| streams || *name != "idle");
+        let shorter = inner.filter(|(_, usual)| seconds < *usual).map(|(name, _)| name);
+        for name in totals.iter().chain(shorter) {
+            self.set("timeouts", name, &quoted(&format!("{seconds}s")));
+        }
+    }
+
+    /// The models behind a name: of a route, without its fallbacks, or of an alias.
+    pub(crate) fn targets_of(&self, name: &str) -> Vec<String> {
+        match (self.routes.get(name), self.aliases.get(name)) {
+            (Some(route), _) => route.targets.iter().map(|(target, _)| target.clone()).collect(),
+            (None, Some(target)) => vec![target.clone()],
+            (None, None) => Vec::new(),
+        }
+    }
 }
 
 impl KeyReference {
@@ -99,4 +120,9 @@ pub(crate) fn variable(text: &str) -> Option<&str> {
     let name =
         text.strip_prefix("os.environ/").or_else(|| text.strip_prefix("env.")).or_else(braced)?;
     (!name.is_empty()).then_some(name)
+}
+
+/// A text as TOML writes it, which is as JSON does.
+pub(crate) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }

@@ -35,6 +35,7 @@ fn add(entry: &Value, path: &str, draft: &mut Draft) {
     let models: Vec<_> = items(entry.get("models")).into_iter().filter_map(text).collect();
     let is_all = |model: &String| ["all-proxy-models", "all-team-models"].contains(&model.as_str());
     let models = if models.iter().any(is_all) { Vec::new() } else { models };
+    let models = with_targets(models, path, draft);
     let mut limits = LimitsDraft::new();
     for (setting, names) in [
         ("requests_per_minute", ["rpm_limit", "rpm"]),
@@ -48,6 +49,23 @@ fn add(entry: &Value, path: &str, draft: &mut Draft) {
     limits.extend(budget(entry, path, draft));
     let key = Some(ClientKeyDraft::Hash(hash.to_lowercase()));
     draft.clients.push(ClientDraft { name, key, tenant, models, limits });
+}
+
+/// Adds the models behind the names: the gateway admits a target only if the client may use it.
+fn with_targets(names: Vec<String>, path: &str, draft: &mut Draft) -> Vec<String> {
+    let behind: Vec<_> =
+        names.iter().flat_map(|name| draft.targets_of(&name.to_lowercase())).collect();
+    if !behind.is_empty() {
+        let text = "the models behind the names are allowed too; a fallback needs its own entry";
+        draft.report.changed(format!("{path}.models"), text);
+    }
+    let mut models = names;
+    for target in behind {
+        if !models.contains(&target) {
+            models.push(target);
+        }
+    }
+    models
 }
 
 /// Returns the budget of `max_budget` and `budget_duration`, as a setting and its value.
@@ -73,5 +91,5 @@ pub(crate) fn budget(
         }
     };
     let amount = format!("{dollars:.9}");
-    Some((setting, crate::toml::quoted(amount.trim_end_matches('0').trim_end_matches('.'))))
+    Some((setting, crate::draft::quoted(amount.trim_end_matches('0').trim_end_matches('.'))))
 }

@@ -27,12 +27,12 @@ use draft::Draft;
 /// Returns the value of an environment variable, if it is set.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// A converted configuration.
+/// A converted configuration with its report.
 #[derive(Debug)]
 pub struct Import {
     /// The text of `gateway.toml`.
     pub toml: String,
-    /// What was changed, and what has no counterpart.
+    /// The settings that were changed, and those without a counterpart.
     pub report: Report,
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What became of a setting.
+/// The outcome of importing a setting.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum NoteKind {
     /// It has no counterpart, and is left out.
@@ -14,7 +14,7 @@ pub enum NoteKind {
 /// A line of the report.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ReportNote {
-    /// What became of it.
+    /// The outcome of importing it.
     pub kind: NoteKind,
     /// The setting, as the imported file names it.
     pub setting: String,
@@ -22,7 +22,7 @@ pub struct ReportNote {
     pub text: String,
 }
 
-/// What an import changed or left out; what is not listed was kept as it is.
+/// The settings that an import changed or left out.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Report {
     /// The lines, in the order of the imported file.

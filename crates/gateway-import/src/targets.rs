@@ -5,7 +5,7 @@ use crate::draft::{Draft, KeyReference, ProviderDraft};
 /// A provider that the gateway knows by name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KnownProvider {
-    /// The gateway's name.
+    /// The name that the gateway uses.
     pub(crate) name: &'static str,
     /// The kind of a provider of another name with the same API.
     pub(crate) kind: Option<&'static str>,
@@ -59,12 +59,13 @@ pub(crate) fn is_compatible(name: &str) -> bool {
     COMPATIBLE.contains(&name)
 }
 
-/// Adds a key to the provider `name` of the draft.
-pub(crate) fn add_key(draft: &mut Draft, name: &str, key: KeyReference) {
+/// Adds a key to the provider `name` of the draft; returns how many it has.
+pub(crate) fn add_key(draft: &mut Draft, name: &str, key: KeyReference) -> usize {
     let provider = draft.providers.entry(name.to_owned()).or_default();
     if !provider.keys.contains(&key) {
         provider.keys.push(key);
     }
+    provider.keys.len()
 }
 
 /// Removes the entries of providers that say only what is known: the usual variable of the key.

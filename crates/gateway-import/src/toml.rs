@@ -2,6 +2,7 @@
 
 use crate::draft::{
     ClientDraft, ClientKeyDraft, Draft, KeyReference, LimitsDraft, ProviderDraft, RouteDraft,
+    quoted,
 };
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -145,11 +146,6 @@ fn table(members: &BTreeMap<String, String>) -> String {
     let members: Vec<_> =
         members.iter().map(|(key, value)| format!("{} = {}", quoted(key), quoted(value))).collect();
     members.join(", ")
-}
-
-/// A text as TOML writes it, which is as JSON does.
-pub(crate) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {

@@ -1,4 +1,4 @@
-//! Who may call: the master key, and the budget of all callers.
+//! The callers: the master key, and the budget of all callers.
 
 use crate::{
     document::{member, number},

@@ -1,4 +1,4 @@
-//! One deployment of `model_list`: its provider and its model.
+//! A deployment of `model_list`: its provider and its model.
 
 use crate::{
     Variables,
@@ -17,7 +17,7 @@ pub(super) struct Deployment {
 }
 
 /// Parameters of a deployment that are read; others are reported.
-const READ: [&str; 15] = [
+const READ: [&str; 14] = [
     "model",
     "api_key",
     "api_base",
@@ -29,7 +29,6 @@ const READ: [&str; 15] = [
     "weight",
     "rpm",
     "tpm",
-    "order",
     "drop_params",
     "input_cost_per_token",
     "output_cost_per_token",
@@ -50,8 +49,10 @@ pub(super) fn read(
     };
     let (provider, model) = split(params, &model);
     let target = match provider {
-        // A bare name is routed by its family, as it was.
-        None => model.clone(),
+        None => {
+            report_unattributed(params, &model, path, draft);
+            model.clone()
+        }
         Some(provider) => {
             let name = provider_name(&provider, params, path, (variables, &mut *draft))?;
             let model = model.strip_prefix("v1/").unwrap_or(&model);
@@ -67,7 +68,8 @@ pub(super) fn read(
     Some(Deployment { target, share })
 }
 
-/// The provider and the model of `openai/gpt-5`; a name without a known provider is a model's.
+/// The provider and the model of `openai/gpt-5`; a bare name has the provider of its family, if it is
+/// of a known one.
 fn split(params: &Value, model: &str) -> (Option<String>, String) {
     if let Some(provider) = member(params, "custom_llm_provider") {
         let bare = model.strip_prefix(&format!("{provider}/")).unwrap_or(model);
@@ -77,7 +79,33 @@ fn split(params: &Value, model: &str) -> (Option<String>, String) {
     match model.split_once('/') {
         Some((provider, rest)) => (Some(provider.to_owned()), rest.to_owned()),
         None if has_base => (Some("openai".to_owned()), model.to_owned()),
-        None => (None, model.to_owned()),
+        None => (family(model).map(str::to_owned), model.to_owned()),
+    }
+}
+
+/// The provider whose models have names like `model`.
+fn family(model: &str) -> Option<&'static str> {
+    const FAMILIES: [(&str, &str); 9] = [
+        ("claude-", "anthropic"),
+        ("gpt-", "openai"),
+        ("chatgpt-", "openai"),
+        ("o1", "openai"),
+        ("o3", "openai"),
+        ("o4-", "openai"),
+        ("text-embedding-", "openai"),
+        ("whisper-", "openai"),
+        ("tts-", "openai"),
+    ];
+    FAMILIES.iter().find(|(prefix, _)| model.starts_with(prefix)).map(|(_, provider)| *provider)
+}
+
+/// Reports what belongs to a provider where the file names none.
+fn report_unattributed(params: &Value, model: &str, path: &str, draft: &mut Draft) {
+    for name in ["api_key", "organization", "extra_headers"] {
+        if params.get(name).is_some_and(|value| !value.is_null()) {
+            let text = format!("`{model}` names no provider: add it to [providers]");
+            draft.report.missing(format!("{path}.litellm_params.{name}"), text);
+        }
     }
 }
 
@@ -97,7 +125,7 @@ fn provider_name(
             targets::provider_at(draft, &base, None)
         }
         (Some(known), None) => known.name.to_owned(),
-        (Some(known), Some(base)) if is_own_address(known, &base) => {
+        (Some(known), Some(base)) if is_own_address(known, &base, draft) => {
             draft.providers.entry(known.name.to_owned()).or_default().base_url = Some(base);
             known.name.to_owned()
         }
@@ -122,7 +150,10 @@ fn provider_name(
             let text = "the key stands in gateway.toml; prefer `api_key_env`";
             draft.report.changed(format!("{path}.litellm_params.api_key"), text);
         }
-        targets::add_key(draft, &name, key);
+        if targets::add_key(draft, &name, key) > 1 {
+            let text = format!("all keys of `{name}` take turns, for all of its models");
+            draft.report.changed(format!("{path}.litellm_params.api_key"), text);
+        }
     }
     if let Some(organization) = member(params, "organization") {
         draft.providers.entry(name.clone()).or_default().organization = Some(organization);
@@ -136,10 +167,12 @@ fn provider_name(
     Some(name)
 }
 
-/// Whether a server at another address still is the known provider: its own, or one that runs
-/// anywhere.
-fn is_own_address(known: KnownProvider, base: &str) -> bool {
-    known.name == "ollama" || base.contains(&format!("{}.", known.name))
+/// Whether the known provider itself is at `base`: at its own address, or at the only one of a server
+/// that runs anywhere.
+fn is_own_address(known: KnownProvider, base: &str, draft: &Draft) -> bool {
+    let other = draft.providers.get(known.name).and_then(|it| it.base_url.as_deref());
+    let is_own = known.name == "ollama" || base.contains(&format!("//api.{}.", known.name));
+    is_own && other.is_none_or(|other| other == base)
 }
 
 /// The address of Azure's API that is compatible with `OpenAI`'s.
@@ -231,6 +264,9 @@ fn report_unread(params: &Value, path: &str, draft: &mut Draft) {
                     "time-outs are those of [timeouts], for all providers"
                 }
                 "max_retries" | "num_retries" => "retries are those of [resilience]",
+                "order" => {
+                    "targets share requests by weight; for an order, write a list in [[routes]]"
+                }
                 _ => "no counterpart: parameters come from the caller",
             };
             draft.report.missing(format!("{path}.litellm_params.{name}"), text);
@@ -247,5 +283,14 @@ mod tests {
         assert_eq!(decimal(0.15), "0.15");
         assert_eq!(decimal(2.0), "2.0");
         assert_eq!(decimal(0.000_05), "0.00005");
+    }
+
+    #[test]
+    fn bare_names_have_the_provider_of_their_family() {
+        let split = |model: &str| split(&Value::Null, model).0;
+        assert_eq!(split("gpt-5-mini").as_deref(), Some("openai"));
+        assert_eq!(split("claude-opus-4-5").as_deref(), Some("anthropic"));
+        assert_eq!(split("groq/gpt-oss").as_deref(), Some("groq"));
+        assert_eq!(split("qwen3"), None);
     }
 }

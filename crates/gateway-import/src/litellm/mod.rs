@@ -1,4 +1,4 @@
-//! `LiteLLM`'s `config.yaml`.
+//! The sections of `LiteLLM`'s `config.yaml`.
 
 mod access;
 mod deployment;

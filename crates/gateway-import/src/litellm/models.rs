@@ -60,7 +60,7 @@ fn report_wildcard(name: &str, target: &str, path: &str, draft: &mut Draft) {
             format!("`{name}` needs no entry: the prefix reaches all models of the provider")
         }
         Some(provider) if name == "*" => {
-            draft.set("routing", "default_provider", &crate::toml::quoted(provider));
+            draft.set("routing", "default_provider", &crate::draft::quoted(provider));
             format!("names that nothing else matches go to `{provider}`")
         }
         _ => format!("`{name}`: callers name the models by `{target}`, with the provider's prefix"),

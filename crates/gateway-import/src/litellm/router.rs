@@ -79,8 +79,6 @@ fn add_fallbacks(name: &str, targets: &Value, kind: &str, draft: &mut Draft) {
 
 /// The targets behind a name of the file: a route holds models, not other routes.
 fn resolved(name: &str, draft: &Draft) -> Vec<String> {
-    if let Some(route) = draft.routes.get(name) {
-        return route.targets.iter().map(|(target, _)| target.clone()).collect();
-    }
-    vec![draft.aliases.get(name).cloned().unwrap_or_else(|| name.to_owned())]
+    let targets = draft.targets_of(name);
+    if targets.is_empty() { vec![name.to_owned()] } else { targets }
 }

@@ -3,13 +3,13 @@
 use crate::{
     Variables,
     document::{items, member, members, number, text, whole},
-    draft::{Draft, variable},
-    toml::quoted,
+    draft::{Draft, quoted, variable},
 };
 use serde_json::Value;
+use std::fmt::Write as _;
 
 /// Settings that mean what the gateway does anyway, or that other modules read.
-const SILENT: [&str; 20] = [
+const SILENT: [&str; 19] = [
     "fallbacks",
     "context_window_fallbacks",
     "content_policy_fallbacks",
@@ -29,7 +29,6 @@ const SILENT: [&str; 20] = [
     "drop_params",
     "enable_pre_call_checks",
     "telemetry",
-    "store_model_in_db",
 ];
 
 /// Adds the settings of all sections.
@@ -68,9 +67,7 @@ fn setting(name: &str, value: &Value, path: &str, draft: &mut Draft) {
             draft.set("resilience", "retry_max_attempts", &attempts);
         }
         ("timeout" | "request_timeout", Some(seconds)) => {
-            let seconds = seconds.min(86_400);
-            draft.set("timeouts", "total", &quoted(&format!("{seconds}s")));
-            draft.set("timeouts", "stream_total", &quoted(&format!("{seconds}s")));
+            draft.set_timeouts(seconds, &["total", "stream_total"]);
         }
         ("allowed_fails", Some(fails)) => {
             draft.set("resilience", "circuit_breaker_failure_threshold", &fails.min(100));
@@ -85,7 +82,11 @@ fn setting(name: &str, value: &Value, path: &str, draft: &mut Draft) {
         ("set_verbose" | "detailed_debug", _) if value == &Value::Bool(true) => {
             draft.set("log", "level", &quoted("debug"));
         }
-        ("set_verbose" | "detailed_debug" | "json_logs", _) => {}
+        ("store_model_in_db", _) if value == &Value::Bool(true) => {
+            let text = "models that were added while the proxy ran are not in this file";
+            draft.report.missing(path, text);
+        }
+        ("set_verbose" | "detailed_debug" | "json_logs" | "store_model_in_db", _) => {}
         ("database_url" | "database_connection_pool_limit", _) => {
             let text = "no database is read; export keys with `/key/list?return_full_object=true` and \
                         import that file too";
@@ -129,12 +130,21 @@ fn cache(settings: &Value, draft: &mut Draft) {
     if let Some(seconds) = number(params, "ttl").and_then(whole) {
         draft.set("cache", "ttl", &quoted(&format!("{}s", seconds.min(2_592_000))));
     }
+    for (name, _) in members(Some(params)).filter(|(name, _)| !is_read_cache_parameter(name)) {
+        draft.report.missing(format!("{path}.{name}"), "no counterpart");
+    }
     let text =
         "responses to requests with temperature 0, or with `x-gateway-cache: true`, are cached";
     draft.report.changed("litellm_settings.cache", text);
 }
 
-/// Adds the address of Redis.
+/// Whether a member of `cache_params` is taken over.
+fn is_read_cache_parameter(name: &str) -> bool {
+    let short = name.strip_prefix("redis_").unwrap_or(name);
+    ["type", "ttl", "url", "host", "port", "password"].contains(&short)
+}
+
+/// Adds the address of Redis. A password in a variable stays out of the file.
 fn redis(place: &Value, path: &str, variables: Variables<'_>, draft: &mut Draft) {
     let url = member(place, "redis_url").or_else(|| member(place, "url"));
     let host = member(place, "redis_host").or_else(|| member(place, "host"));
@@ -147,11 +157,11 @@ fn redis(place: &Value, path: &str, variables: Variables<'_>, draft: &mut Draft)
             None => Some(text),
         };
         let (host, port) = (resolve(host), resolve(port));
-        let password = name("password").map(resolve);
+        let password = name("password");
         match (host, port, password) {
             (Some(host), Some(port), None) => Some(format!("redis://{host}:{port}")),
-            (Some(host), Some(port), Some(Some(password))) => {
-                Some(format!("redis://:{password}@{host}:{port}"))
+            (Some(host), Some(port), Some(password)) if variable(&password).is_none() => {
+                Some(format!("redis://:{}@{host}:{port}", percent_encoded(&password)))
             }
             _ => Some("os.environ/REDIS_URL".to_owned()),
         }
@@ -163,4 +173,18 @@ fn redis(place: &Value, path: &str, variables: Variables<'_>, draft: &mut Draft)
         }
         Some(url) => draft.set("store", "redis_url", &quoted(&url)),
     }
+}
+
+/// A text as the user information of an address holds it.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }
