@@ -225,6 +225,8 @@ async fn run(setup: Setup, upstream: &Upstream, number: u64) -> Gateway {
         while next.load(Relaxed) < (kill * PER_KILL).saturating_sub(random(kill) % PER_KILL) {
             time::sleep(Duration::from_millis(1)).await;
         }
+        // At any moment of a request: not always when one has just begun.
+        time::sleep(Duration::from_millis(random(kill + 4_000) % 100)).await;
         gateway.kill();
         gateway.revive().await;
     }
