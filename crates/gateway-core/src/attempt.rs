@@ -1,6 +1,6 @@
 //! Attempts of a request: targets that were tried or skipped, and the reasons.
 
-use crate::{DroppedParams, ErrorKind, GatewayError, Target};
+use crate::ErrorKind;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// A target that was considered and did not answer.
@@ -56,23 +56,6 @@ pub enum UnavailableReason {
         /// Tried again after this.
         wait: Duration,
     },
-}
-
-/// A target of a dry run, and the expected result of calling it.
-#[derive(Debug)]
-pub struct PlannedAttempt {
-    /// Id of the provider.
-    pub provider: Arc<str>,
-    /// Model to be called.
-    pub target: Target,
-    /// Number of the provider's credential, from 1; absent if there is only one.
-    pub credential: Option<usize>,
-    /// Why it would not be asked.
-    pub unavailable: Option<UnavailableReason>,
-    /// Parameters that the translation would drop; an error if it is impossible.
-    pub dropped: Result<DroppedParams, GatewayError>,
-    /// Expected result of the cache lookup.
-    pub cache: Option<CacheStatus>,
 }
 
 /// The result of a cache lookup.

@@ -36,11 +36,15 @@ mod memory;
 mod message;
 mod model;
 mod pattern;
+mod planned_attempt;
 mod price;
 mod provider;
+mod provider_request;
+mod provider_response;
 mod reasoning_replay;
 mod relay;
 mod request;
+mod response_meta;
 mod route;
 mod seal_owner;
 pub mod state;
@@ -56,9 +60,7 @@ mod waker;
 
 pub use self::{
     answer::{ChatResponse, Choice, Collector},
-    attempt::{
-        Attempt, AttemptOutcome, CacheDirective, CacheStatus, PlannedAttempt, UnavailableReason,
-    },
+    attempt::{Attempt, AttemptOutcome, CacheDirective, CacheStatus, UnavailableReason},
     billed_units::{BilledUnits, UnitFees},
     calendar::Date,
     caught_panic::{CaughtPanic, catch_panic},
@@ -90,17 +92,18 @@ pub use self::{
         StrictSchemas, conform,
     },
     pattern::{admits, matches_pattern, pattern_prefix},
+    planned_attempt::PlannedAttempt,
     price::{
         OffPeakPrice, Price, PriceHistory, PricePeriod, PriceVariants, PriceWindow, RateCard,
         ServiceTier, TokenRates,
     },
-    provider::{
-        BreakerHints, Context, Inspection, PassthroughBody, Payload, Provider, ProviderRequest,
-        ProviderResponse, ResponseMeta, Target,
-    },
+    provider::Provider,
+    provider_request::{BreakerHints, Context, Inspection, Payload, ProviderRequest, Target},
+    provider_response::ProviderResponse,
     reasoning_replay::ReasoningReplay,
     relay::{BodyRest, BodyStream, ModelPlace, RelayBody, RelayRequest, ReplyUnit},
     request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat, TextCompletion},
+    response_meta::{PassthroughBody, ResponseMeta},
     route::{MAX_ALIASES, Route, Routes, Rule},
     seal_owner::SealOwner,
     stream_observer::{StreamEnd, StreamObserver, observe},

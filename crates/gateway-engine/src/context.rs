@@ -38,7 +38,7 @@ pub struct RequestContext {
     pub(crate) price: Option<Price>,
     /// The size of the request.
     pub(crate) input: TokenEstimate,
-    /// What the request asks for besides tokens.
+    /// The units that the request asks for besides tokens.
     pub(crate) units: BilledUnits,
     /// Maximum number of output tokens, if the request has one.
     pub(crate) max_output: Option<u64>,

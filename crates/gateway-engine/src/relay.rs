@@ -44,11 +44,11 @@ pub struct InboundRelay {
 pub struct InboundForm {
     /// Its type, with its boundary.
     pub content_type: String,
-    /// What was read of it.
+    /// The reader of its fields, as far as it got.
     pub reader: FormReader,
     /// The bytes that were read.
     pub bytes: Bytes,
-    /// Those that are still to come.
+    /// The bytes that are still to come.
     pub rest: Option<BodyRest>,
     /// The length of all of it, if the caller announced it.
     pub length: Option<u64>,

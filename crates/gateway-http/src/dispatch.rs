@@ -6,9 +6,9 @@ use crate::{
     explain,
     failure::FailedDispatch,
     generation, headers, health, models, platform, relay, reply,
-    request::Origin,
+    request::{ArrivedRequest, Origin, method_label},
     request_log, responses,
-    service::{ArrivedRequest, HttpService, method_label},
+    service::HttpService,
     sessions, tools, usage, websocket,
 };
 use futures_util::future::BoxFuture;

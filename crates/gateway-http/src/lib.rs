@@ -33,6 +33,7 @@ pub mod request;
 mod request_access;
 mod request_log;
 mod responses;
+mod serve;
 mod service;
 mod sessions;
 mod tools;
@@ -45,11 +46,12 @@ pub use self::{
     browser_gate::{BrowserGate, HostRule},
     cors::Cors,
     endpoint::Endpoint,
-    health::{CheckResult, Dependency, Health, HealthDetails, Probe, STORE, TASKS, probe},
+    health::{CheckResult, Dependency, Health, HealthDetails, Probe, STORE, TASKS},
     openapi::OpenApiDocument,
     operators::OperatorAccess,
     reply::Body,
-    service::{HttpService, OpenCircuits, RenderMetrics, ServiceInfo, handle},
+    serve::{handle, probe},
+    service::{HttpService, OpenCircuits, RenderMetrics, ServiceInfo},
     websocket::{DispatchFuture, RequestDispatch, WebSocketHost},
 };
 

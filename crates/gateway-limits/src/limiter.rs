@@ -73,7 +73,7 @@ pub struct QuotaDemand<'a> {
     pub input: &'a TokenEstimate,
     /// Maximum number of output tokens, if the request has one.
     pub output: Option<u64>,
-    /// What the request asks for besides tokens.
+    /// The units that the request asks for besides tokens.
     pub units: BilledUnits,
     /// The price of a token, if known.
     pub price: Option<&'a Price>,

@@ -18,9 +18,9 @@ pub struct OtlpSettings {
     pub protocol: Option<OtlpProtocol>,
     /// The share of traces that is sampled where the caller did not decide, from 0 to 1.
     pub sample: f64,
-    /// The service name.
+    /// The value of the resource attribute `service.name`.
     pub service_name: String,
-    /// The service version.
+    /// The value of the resource attribute `service.version`.
     pub service_version: &'static str,
     /// Whether message content is recorded.
     pub content: bool,

@@ -7,15 +7,10 @@ mod replies;
 
 pub(crate) use self::replies::{detailed, ready};
 
-use crate::{Body as ReplyBody, Endpoint, HttpService, platform, reply, service};
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::future::join_all;
-use gateway_core::{BoxError, ErrorKind, GatewayError};
-use http::{Request, Response};
-use http_body::Body;
 use serde_json::{Map, Value};
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
@@ -144,29 +139,6 @@ impl Health {
             Readiness::NotReady
         } else {
             Readiness::Degraded
-        }
-    }
-}
-
-/// Answers only health endpoints, without a key: for a port of its own that callers do not reach.
-pub async fn probe<B>(
-    service: Arc<HttpService>,
-    peer: IpAddr,
-    request: Request<B>,
-) -> Response<ReplyBody>
-where
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    match Endpoint::at(request.uri().path()) {
-        Some(Endpoint::HealthDetailed) => detailed(&service).await,
-        Some(Endpoint::Metrics) => platform::metrics(&service)
-            .unwrap_or_else(|error| reply::failure(&error, reply::platform_error(&error))),
-        Some(endpoint) if endpoint.is_probed() => service::handle(service, peer, request).await,
-        Some(_) | None => {
-            let missing =
-                GatewayError::new(ErrorKind::NotFound, "this port serves health checks only");
-            reply::failure(&missing, reply::platform_error(&missing))
         }
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use gateway_core::{Json, ToolCall, ToolContext, ToolError, ToolErrorCode, ToolSpec, Tools};
 use std::sync::Arc;
 
-/// One tool, `echo`: returns its arguments, or fails as its argument `x` says.
+/// A tool service with the tool `echo`, which returns its arguments, or fails as its argument `x` says.
 pub(super) struct ScriptedTool;
 
 #[async_trait]

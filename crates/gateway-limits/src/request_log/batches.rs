@@ -22,7 +22,7 @@ pub(super) struct RecordedRows {
     begun: RequestLogRows,
 }
 
-/// What became of a row.
+/// The result of recording a row.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum RowResult {
     /// It waits for the next batch.

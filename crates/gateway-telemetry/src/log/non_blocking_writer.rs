@@ -60,13 +60,13 @@ struct SharedLines {
 struct QueuedLines {
     text: Vec<u8>,
     count: usize,
-    /// No line follows.
+    /// Set when the last line was queued.
     is_ending: bool,
-    /// The thread waits.
+    /// Set while the thread waits for lines.
     is_waited_for: bool,
 }
 
-/// What the writer thread is to do next.
+/// The next step of the writer thread.
 enum Work {
     /// The text is to be written.
     Write,

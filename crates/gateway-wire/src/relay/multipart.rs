@@ -40,8 +40,8 @@ pub(super) enum FormStep {
     End,
 }
 
-/// Divides a form into its steps. What cannot be told yet is held back: no more than the head of a part,
-/// or a delimiter.
+/// Splits a form into its steps. Bytes that are still ambiguous are buffered: at most the head of a
+/// part, or a delimiter.
 #[derive(Debug)]
 pub(super) struct FormScanner {
     /// The line before each part, and the line end before that.

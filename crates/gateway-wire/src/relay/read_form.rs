@@ -1,4 +1,4 @@
-//! What is read of a form at its beginning: its model, and whether its reply is streamed.
+//! Reads the fields of a form that the gateway needs: the model, and whether the reply is streamed.
 
 use super::{
     MAX_IMAGES, RelayEndpoint, RelayEnvelope, RequestUnit, missing_model,

@@ -1,5 +1,5 @@
-//! What is read of a relayed request: its model, whether its reply is streamed, and the units that it
-//! asks for.
+//! Reads the members of a relayed request that the gateway needs: the model, whether the reply is
+//! streamed, and the units that it asks for.
 
 use super::{MAX_IMAGES, RelayEndpoint, RequestUnit, missing_model, wrong_model};
 use crate::json::{self, JsonKind, JsonLimits, JsonMember};
@@ -8,7 +8,7 @@ use gateway_core::{BilledUnits, ModelPlace, Result};
 /// Characters that are spoken in a second, roughly.
 const SPOKEN_PER_SECOND: u64 = 15;
 
-/// What the gateway reads of a relayed request.
+/// The properties of a relayed request that routing and accounting need.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RelayEnvelope {
     /// The model, as the caller named it.

@@ -32,7 +32,7 @@ enum ReplyForm {
 /// The part of an event's line that was read.
 #[derive(Debug)]
 enum EventLine {
-    /// So many bytes of the name of the field.
+    /// A field name; the number of its bytes that matched so far.
     Name(usize),
     /// A line of data.
     Data(BoundedOutline),
