@@ -53,11 +53,16 @@ fn server(_: usize, body: &[u8]) -> Script {
 
 /// A stream with a log message and a request, which ends before the response.
 fn asking(method: &str) -> Script {
+    question(method).end()
+}
+
+/// The same stream, so far without an end.
+fn question(method: &str) -> Script {
     let note = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": "asking" } });
     let params = json!({ "message": "Name?", "n": 1.0 });
     let asked = json!({ "jsonrpc": "2.0", "id": "of-server", "method": method, "params": params });
     let first = format!("event: message\nid: e1\nretry: 10\ndata: {note}\n\n");
-    Script::streaming().chunk(first).event(&asked.to_string()).end()
+    Script::streaming().chunk(first).event(&asked.to_string())
 }
 
 async fn start(setup: impl FnOnce(Setup) -> Setup) -> (Upstream, Gateway) {
@@ -290,4 +295,36 @@ async fn log_level_of_session_reaches_the_server() {
     let at = exchanges.iter().position(|it| it.text().contains("setLevel")).expect("a level");
     assert_eq!(exchanges[at].json()["params"]["level"], "warning");
     assert!(exchanges[at + 1].text().contains("tools/call"), "{}", exchanges[at + 1].text());
+}
+
+/// A server that asks on the stream that belongs to no request, and takes half a second for a call.
+fn asking_elsewhere(number: usize, body: &[u8]) -> Script {
+    let Ok(message) = serde_json::from_slice::<Value>(body) else {
+        return question("elicitation/create").stall();
+    };
+    if message["method"] == "tools/call" && message["params"]["_meta"].is_null() {
+        let result = json!({ "content": [{ "type": "text", "text": "late" }] });
+        let last = json!({ "jsonrpc": "2.0", "id": message["id"], "result": result });
+        return Script::new().wait(500).then_all(Script::json(200, last.to_string()));
+    }
+    server(number, body)
+}
+
+#[tokio::test]
+async fn request_on_the_stream_of_the_session_reaches_the_client() {
+    let (upstream, gateway) = start(|setup| setup).await;
+    upstream.numbered(asking_elsewhere);
+    let session = begin(&gateway, "any", elicitation()).await;
+    let mut connection = call(&gateway, "any", &session, "").await;
+    let mut stream = connection.begin().await;
+    stream.block().await.unwrap();
+    let asked = data(&stream.block().await.unwrap());
+    assert_eq!(asked["method"], "elicitation/create", "{asked}");
+    let result = json!({ "action": "accept", "content": {} });
+    let reply = answer(&gateway, ("any", &session), &asked["id"], &result).await;
+    assert_eq!(reply.status(), 202, "{}", reply.text());
+    let last = data(&stream.block().await.unwrap());
+    assert_eq!(last["result"]["content"][0]["text"], "late", "{last}");
+    let replied = upstream.exchanges().into_iter().find(|it| it.text().contains("of-server"));
+    assert_eq!(replied.expect("a reply").json()["result"], result);
 }

@@ -26,6 +26,8 @@ use std::sync::{
     atomic::{AtomicU8, AtomicU64, Ordering},
 };
 
+/// The header with the name of a session.
+pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 /// The header with the version of the protocol.
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
@@ -104,7 +106,10 @@ impl Connection {
             return Ok(result);
         }
         if exchange.status.is_success() {
-            self.era.store(IS_STATELESS, Ordering::Relaxed);
+            // Some servers answer without the handshake that they know.
+            let has_session = exchange.headers.contains_key(SESSION);
+            let era = if has_session { IS_LEGACY } else { IS_STATELESS };
+            self.era.store(era, Ordering::Relaxed);
         }
         answer(exchange)
     }
@@ -148,8 +153,12 @@ impl Connection {
     ) -> Result<McpExchange, ToolError> {
         // Texts and what was JSON before: this cannot fail.
         let body = serde_json::to_vec(message).unwrap_or_default();
-        let endpoint = McpEndpoint { client: &self.client, url: &self.settings.url, headers };
-        exchange::post(endpoint, body, rules).await
+        exchange::post(self.endpoint(headers), body, rules).await
+    }
+
+    /// Returns the place where the server takes messages with these headers.
+    pub(super) fn endpoint<'a>(&'a self, headers: &'a HeaderMap) -> McpEndpoint<'a> {
+        McpEndpoint { client: &self.client, url: &self.settings.url, headers }
     }
 
     pub(super) fn headers(&self, context: &ToolContext) -> HeaderMap {

@@ -42,16 +42,22 @@ impl McpEndpoint<'_> {
         request.body(body).send().await.map_err(|error| failed(&error))
     }
 
-    /// Reopens a stream after its event `last_id`.
+    /// Opens the stream of what belongs to no request, or reopens a stream after its event
+    /// `last_id`.
     ///
     /// # Errors
     ///
     /// If the server cannot be reached.
-    pub(super) async fn resume(&self, last_id: &str) -> Result<reqwest::Response, ToolError> {
+    pub(super) async fn listen(
+        &self,
+        last_id: Option<&str>,
+    ) -> Result<reqwest::Response, ToolError> {
         let request = self.client.inner().get(self.url).headers(self.headers.clone());
-        let request = request
-            .header(ACCEPT, HeaderValue::from_static("text/event-stream"))
-            .header("last-event-id", last_id);
+        let request = request.header(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let request = match last_id {
+            Some(last_id) => request.header("last-event-id", last_id),
+            None => request,
+        };
         request.send().await.map_err(|error| failed(&error))
     }
 }

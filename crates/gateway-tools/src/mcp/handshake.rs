@@ -3,23 +3,24 @@
 
 use super::{
     connection::{
-        Connection, McpQuestion, OWN, answer, callers_meta, client_info, insert, read_error,
-        request,
+        Connection, McpQuestion, OWN, SESSION, answer, callers_meta, client_info, insert,
+        read_error, request,
     },
-    endpoint::ExchangeRules,
+    endpoint::{ExchangeRules, is_stream},
     message::{LEGACY, RequestMessage},
     result,
+    stream_exchange::StreamExchange,
 };
 use gateway_core::{Json, JsonObject, McpRelay, McpReply, ToolContext, ToolError};
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time;
 
-/// The header with the name of a session.
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 /// The timeout of the end of a session.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// The timeout of the head of a stream that belongs to no request.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// The rules of a part of the handshake.
 const HANDSHAKE: ExchangeRules<'static> =
     ExchangeRules { max_bytes: 256 << 10, relay: None, has_handshake: true };
@@ -98,7 +99,29 @@ impl Connection {
         let message = request(self.next_id(), question.method, params.as_ref());
         let max_bytes = self.settings.max_bytes;
         let rules = ExchangeRules { max_bytes, relay, has_handshake: true };
-        answer(self.post(&session.headers, &message, rules).await?)
+        let listened = self.listen(session, relay).await;
+        let exchange = self.post(&session.headers, &message, rules);
+        let Some(listened) = listened else { return answer(exchange.await?) };
+        let stream = StreamExchange::new(self.endpoint(&session.headers), rules);
+        tokio::select! {
+            exchanged = exchange => answer(exchanged?),
+            never = stream.serve(listened) => match never {},
+        }
+    }
+
+    /// Opens the stream on which many servers ask their clients, if the client of `relay` takes
+    /// requests and the server has that stream.
+    async fn listen(
+        &self,
+        session: &ServerSession,
+        relay: Option<&McpRelay>,
+    ) -> Option<reqwest::Response> {
+        if relay?.client.as_ref()?.capabilities().is_empty() {
+            return None;
+        }
+        let endpoint = self.endpoint(&session.headers);
+        let opened = time::timeout(PATIENCE, endpoint.listen(None)).await.ok()?.ok()?;
+        (opened.status().is_success() && is_stream(&opened)).then_some(opened)
     }
 
     async fn close_session(&self, session: ServerSession) {

@@ -11,9 +11,13 @@ use super::{
 };
 use crate::client::too_large;
 use bytes::BytesMut;
-use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{
+    StreamExt as _,
+    future::{self, BoxFuture},
+    stream::FuturesUnordered,
+};
 use gateway_core::{Json, McpReply, ToolError};
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 use tokio::time;
 
 /// The most requests of a server that are open during one exchange; further ones are not read
@@ -59,12 +63,21 @@ impl<'a> StreamExchange<'a> {
             // A server that waits for a reply sends nothing before it has it.
             while self.open.next().await.is_some() {}
             time::sleep(self.events.retry.unwrap_or(PAUSE)).await;
-            response = self.endpoint.resume(&last_id).await?;
+            response = self.endpoint.listen(Some(&last_id)).await?;
             if !is_stream(&response) {
                 break;
             }
         }
         Ok(None)
+    }
+
+    /// Serves the messages of a stream that belongs to no request, for ever: the stream may end
+    /// before.
+    pub(super) async fn serve(mut self, mut response: reqwest::Response) -> Infallible {
+        // A response on such a stream is one to no request of this exchange.
+        let _ = self.read_stream(&mut response).await;
+        while self.open.next().await.is_some() {}
+        future::pending().await
     }
 
     /// Reads one stream, and serves the requests in it.
