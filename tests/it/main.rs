@@ -54,6 +54,7 @@ mod losses;
 mod lost_replicas;
 mod matrix;
 mod mcp;
+mod mcp_announcements;
 mod mcp_relay;
 mod mcp_requests;
 mod meanings;

@@ -66,7 +66,7 @@ async fn mcp_client_without_key_is_rejected() {
     let gateway = Setup::new().client("app", KEY).start().await;
     let transport = StreamableHttpClientTransport::from_config(transport(&gateway));
     assert!(().serve(transport).await.is_err());
-    assert_eq!(gateway.get("/mcp").await.status(), 405);
+    assert_eq!(gateway.get("/mcp").await.status(), 401);
 }
 
 async fn post(gateway: &Gateway, body: &str) -> Reply {

@@ -6,7 +6,9 @@ use crate::{
 };
 use gateway_config::{Config, ConfiguredClient, DeploymentEnvironment, ProxyHeader};
 use gateway_console::LiveFeed;
-use gateway_engine::{Engine, EngineSettings, RequestLog, RequestObserver, RequestRecords};
+use gateway_engine::{
+    Engine, EngineSettings, RequestLog, RequestObserver, RequestRecords, Toolbox,
+};
 use gateway_http::{
     BodyLimits, BrowserGate, HttpService, OpenApiDocument, OpenCircuits, OperatorAccess,
     ServiceInfo,
@@ -29,7 +31,9 @@ pub fn service(
     let connections = providers::connections(config, Arc::clone(&shared.memory))?;
     let client = HttpClient::new(&connections)?;
     let console = config.has_console().then(|| stateful::feed(shared, previous));
-    let engine = engine(config, shared, (console.as_ref(), connections), previous)?;
+    let mcp_sessions = stateful::mcp_sessions(previous);
+    let tools = tools::toolbox(config, shared, &mcp_sessions, previous)?;
+    let engine = engine(config, shared, (console.as_ref(), connections, tools), previous)?;
     // Nothing fails from here on: what outlives the generation may be changed.
     shared.limits.activate(config);
     Ok(HttpService {
@@ -38,7 +42,7 @@ pub fn service(
         engine: Arc::new(engine),
         circuits: open_circuits(shared),
         idempotency: stateful::idempotency(config, shared, previous),
-        mcp_sessions: stateful::mcp_sessions(previous),
+        mcp_sessions,
         bodies: body_limits(config, shared),
         gate: gate(config),
         metrics: shared.process.metrics.clone().filter(|_| config.metrics.enabled),
@@ -56,7 +60,7 @@ pub fn service(
 fn engine(
     config: &Config,
     shared: &SharedResources,
-    (console, connections): (Option<&LiveFeed>, ClientSettings),
+    (console, connections, toolbox): (Option<&LiveFeed>, ClientSettings, Toolbox),
     previous: Option<PreviousGeneration<'_>>,
 ) -> anyhow::Result<Engine> {
     let context_service = local_models::context_service(config, previous)?;
@@ -82,7 +86,7 @@ fn engine(
         settings: engine_settings(config),
         limits: limits::limits(config, &shared.limits, &directory, previous)?,
         directory,
-        toolbox: tools::toolbox(config, shared, previous)?,
+        toolbox,
         sessions: stateful::sessions(config, shared, previous)?,
         responses: stateful::responses(config, shared, previous),
         context_service,

@@ -5,8 +5,9 @@ use anyhow::Context as _;
 use gateway_config::{
     Config, McpEntry, ResilienceSection, ServicesSection, ToolCallsSection, ToolEntry,
 };
-use gateway_core::{McpServers, ToolLoopLimits, Tools};
+use gateway_core::{McpServers, McpSubscribers, ToolLoopLimits, Tools};
 use gateway_engine::Toolbox;
+use gateway_sessions::McpSessions;
 use gateway_store::Stores;
 use gateway_tools::{ExecutorLimits, McpServer, ServiceClient, ToolExecutor, ToolObserver};
 use metrics::{counter, histogram};
@@ -48,6 +49,7 @@ impl<'a> ExecutorSettings<'a> {
 pub(crate) fn toolbox(
     config: &Config,
     shared: &SharedResources,
+    sessions: &McpSessions,
     previous: Option<PreviousGeneration<'_>>,
 ) -> anyhow::Result<Toolbox> {
     let (timeouts, calls) = (&config.timeouts, &config.tool_calls);
@@ -58,7 +60,7 @@ pub(crate) fn toolbox(
             let known = &previous.app.engine.toolbox;
             (Arc::clone(&known.tools), Arc::clone(&known.servers))
         }
-        None => built(&wanted, shared)?,
+        None => built(&wanted, shared, sessions)?,
     };
     Ok(Toolbox {
         tools,
@@ -72,8 +74,12 @@ pub(crate) fn toolbox(
 
 type BuiltTools = (Arc<dyn Tools>, Arc<dyn McpServers>);
 
-fn built(it: &ExecutorSettings<'_>, shared: &SharedResources) -> anyhow::Result<BuiltTools> {
-    let executor = Arc::new(executor(it, &shared.stores)?);
+fn built(
+    it: &ExecutorSettings<'_>,
+    shared: &SharedResources,
+    sessions: &McpSessions,
+) -> anyhow::Result<BuiltTools> {
+    let executor = Arc::new(executor(it, &shared.stores, sessions)?);
     let servers = Arc::<ToolExecutor>::clone(&executor);
     let tools = match &shared.process.tracing {
         Some(tracing) => tracing.tools(executor),
@@ -82,7 +88,11 @@ fn built(it: &ExecutorSettings<'_>, shared: &SharedResources) -> anyhow::Result<
     Ok((tools, servers))
 }
 
-fn executor(it: &ExecutorSettings<'_>, stores: &Stores) -> anyhow::Result<ToolExecutor> {
+fn executor(
+    it: &ExecutorSettings<'_>,
+    stores: &Stores,
+    sessions: &McpSessions,
+) -> anyhow::Result<ToolExecutor> {
     let connections = settings::connections(it.connect_timeout);
     let registry = settings::registry(it.services, it.tools, it.max_result_bytes, &connections);
     let registry = registry.context("tools")?;
@@ -95,7 +105,9 @@ fn executor(it: &ExecutorSettings<'_>, stores: &Stores) -> anyhow::Result<ToolEx
         ExecutorLimits { running: it.running, breaker, random, ..ExecutorLimits::default() };
     let client = ServiceClient::new(&connections)?;
     let servers = it.servers.iter().filter_map(|(name, server)| settings::mcp(name, server));
-    let servers = servers.map(|it| McpServer::new(it, client.clone()));
+    let subscribers: Arc<dyn McpSubscribers> = Arc::new(sessions.clone());
+    let servers = servers
+        .map(|it| McpServer::new(it, client.clone()).announcing_to(Arc::clone(&subscribers)));
     let executor = ToolExecutor::new(registry, &limits).with_servers(servers, &limits);
     Ok(executor.remembering(Arc::clone(&stores.idempotency)).observed(call_metrics()))
 }

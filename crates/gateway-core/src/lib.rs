@@ -78,7 +78,7 @@ pub use self::{
     event::{Finish, FinishReason, Started, StreamEvent, ToolCallDelta},
     json::{Extra, Json, JsonObject, compact_json},
     layer::ProviderLayer,
-    mcp::{McpList, McpListEntry, McpRequest, McpServers},
+    mcp::{McpAnnouncement, McpList, McpListEntry, McpRequest, McpServers, McpSubscribers},
     mcp_relay::{McpClientRequests, McpRelay, NotificationSink},
     mcp_reply::McpReply,
     memory::{MemoryBudget, MemoryLease, UNCHARGED_BYTES},

@@ -3,7 +3,7 @@
 
 use crate::{Json, JsonObject, McpRelay, McpReply, ToolContext, ToolError};
 use async_trait::async_trait;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// The lists of a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,6 +44,29 @@ pub struct McpRequest {
     pub relay: Arc<McpRelay>,
 }
 
+/// An announcement of a server, which belongs to no request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum McpAnnouncement {
+    /// A list of the server has changed.
+    ListChanged(McpList),
+    /// A resource has changed.
+    ResourceUpdated {
+        /// The resource.
+        uri: String,
+        /// The notification as the server wrote it.
+        notification: Json,
+    },
+}
+
+/// The port to the clients to which announcements of servers go.
+pub trait McpSubscribers: Send + Sync {
+    /// Returns the resources of `server` that clients have subscribed to.
+    fn subscriptions(&self, server: &str) -> BTreeSet<String>;
+
+    /// Passes an announcement of `server` on to the clients that it concerns.
+    fn announce(&self, server: &str, announcement: &McpAnnouncement);
+}
+
 /// The servers whose features the gateway offers.
 #[async_trait]
 pub trait McpServers: Send + Sync {
@@ -65,4 +88,15 @@ pub trait McpServers: Send + Sync {
         request: McpRequest,
         context: &ToolContext,
     ) -> Result<McpReply, ToolError>;
+
+    /// Subscribes to changes of the resource `uri` of a server, and returns the server's reply. The
+    /// subscription lasts as long as [`McpSubscribers::subscriptions`] has it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such server, or it cannot be reached.
+    async fn subscribe(&self, server: &str, uri: &str) -> Result<McpReply, ToolError>;
+
+    /// Ends the subscription to a resource that no client is subscribed to any more.
+    async fn unsubscribe(&self, server: &str, uri: &str);
 }

@@ -146,7 +146,7 @@ endpoints! {
         Providers       "/v1/providers"             [GET]       Keyed Platform;
         Tools           "/v1/tools"                 [GET]       Keyed Platform;
         ToolExecute     "/v1/tools/execute"         [POST]      Keyed Platform;
-        Mcp             "/mcp"                      [POST]      Keyed Platform;
+        Mcp             "/mcp"                      [GET POST DELETE] Keyed Platform;
         Usage           "/v1/usage"                 [GET]       Keyed Platform;
         Requests        "/v1/requests"              [GET]       Keyed Platform;
         RequestExport   "/v1/requests/export"       [GET]       Keyed Platform;

@@ -22,7 +22,9 @@ mod threads;
 pub use self::{
     commit::{CommitResult, NOT_STORED_COMMENT, NotStored, StorageReport, StoredItem, describe},
     idempotency::Idempotency,
-    mcp_sessions::{McpLogLevel, McpSessionId, McpSessionKey, McpSessions, PendingRequest},
+    mcp_sessions::{
+        McpLogLevel, McpSessionId, McpSessionKey, McpSessions, McpStream, PendingRequest,
+    },
     responses::Responses,
     session::{
         ActiveTurn, CompositionFacts, OnConflict, OpenTurn, OpenedSession, SessionId,

@@ -95,8 +95,13 @@ impl ToolExecutor {
                 .insert(server.service(), ServiceCircuit::new(limits.breaker, limits.random));
             self.servers.push(server.clone());
             let registry = Arc::clone(&self.registry);
+            let announcing = server.clone();
             let keep = move || listing::keep(server.clone(), Arc::clone(&registry));
             self.listing.spawn(supervise("mcp_tools", keep));
+            self.listing.spawn(supervise("mcp_announcements", move || {
+                let server = announcing.clone();
+                async move { server.listen().await }
+            }));
         }
         self
     }
@@ -151,6 +156,11 @@ impl ToolExecutor {
             noted.close(&outcome).await;
         }
         outcome
+    }
+
+    fn server(&self, name: &str) -> Result<&McpServer, ToolError> {
+        let known = self.servers.iter().find(|known| known.is_called(name));
+        known.ok_or_else(|| ToolError::new(ToolErrorCode::NotFound, "there is no such MCP server"))
     }
 
     fn registered(&self, name: &str) -> Option<Arc<RegisteredTool>> {
@@ -214,15 +224,22 @@ impl McpServers for ToolExecutor {
         request: McpRequest,
         context: &ToolContext,
     ) -> Result<McpReply, ToolError> {
-        let known = self.servers.iter().find(|known| known.is_called(server));
-        let known = known.ok_or_else(|| {
-            ToolError::new(ToolErrorCode::NotFound, "there is no such MCP server")
-        })?;
+        let known = self.server(server)?;
         let turn = time::timeout(self.queue, self.turns.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
             return Err(ToolError::new(ToolErrorCode::Unavailable, "too many tools are running"));
         };
         known.relay(&request, context).await
+    }
+
+    async fn subscribe(&self, server: &str, uri: &str) -> Result<McpReply, ToolError> {
+        self.server(server)?.subscribe(uri).await
+    }
+
+    async fn unsubscribe(&self, server: &str, uri: &str) {
+        if let Ok(known) = self.server(server) {
+            known.unsubscribe(uri).await;
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod event_reader;
 mod exchange;
 mod handshake;
 mod input_rounds;
+mod listener;
 mod message;
 mod result;
 mod server;

@@ -76,6 +76,12 @@ impl McpServers for NoTools {
     ) -> Result<McpReply, ToolError> {
         Err(ToolError::unknown(request.method))
     }
+
+    async fn subscribe(&self, _: &str, _: &str) -> Result<McpReply, ToolError> {
+        Err(ToolError::unknown("resources/subscribe"))
+    }
+
+    async fn unsubscribe(&self, _: &str, _: &str) {}
 }
 
 impl Default for Toolbox {

@@ -115,6 +115,11 @@ impl Health {
         Self { dependencies, draining, told, seen: Mutex::default() }
     }
 
+    /// Returns the token that is cancelled when the gateway is about to stop.
+    pub(crate) fn draining(&self) -> CancellationToken {
+        self.draining.clone()
+    }
+
     /// Returns results less than a second old. Concurrent callers share one run of the checks.
     async fn report(&self) -> Arc<HealthReport> {
         let mut seen = self.seen.lock().await;

@@ -2,9 +2,10 @@
 //!
 //! Each POST is one message and has its whole answer, so that any replica can answer. A client that
 //! begins with a handshake gets a session: while one of its requests runs, servers may ask it back,
-//! and its reply is a POST of its own. What a client must know of a failure of a tool is in its
+//! and its reply is a POST of its own; by a GET, it hears what servers announce. What a client must know of a failure of a tool is in its
 //! result; failures of the protocol are JSON-RPC's own.
 
+mod announcements;
 mod message;
 mod relay;
 mod session;
@@ -32,17 +33,31 @@ use gateway_core::{
 use gateway_engine::{permitted_tools, tool_context};
 use gateway_limits::Client;
 use gateway_wire::json;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{collections::HashMap, sync::Arc};
 
-/// Answers a message.
+/// Answers a message, or opens or ends the stream of a session.
 ///
 /// # Errors
 ///
-/// If the body cannot be read, or there is no leave to run a tool.
+/// If the body cannot be read, there is no leave to run a tool, or no such session.
 pub(crate) async fn serve(
+    service: &HttpService,
+    caller: ToolCaller,
+    request: Request<RequestBody>,
+) -> Result<Response<reply::Body>> {
+    let (client, headers) = (&caller.client, request.headers());
+    match *request.method() {
+        Method::GET => announcements::open(service, client, headers),
+        Method::DELETE => announcements::end(service, client, headers),
+        _ => serve_message(service, caller, request).await,
+    }
+}
+
+/// Answers a message.
+async fn serve_message(
     service: &HttpService,
     caller: ToolCaller,
     request: Request<RequestBody>,
@@ -56,17 +71,13 @@ pub(crate) async fn serve(
         Err((status, body)) => return Ok(reply::written(status, body)),
     };
     // Requests that stand alone have no session.
-    let session = ClientSession::find(&service.mcp_sessions, client, headers);
+    let session = ClientSession::find(&service.mcp_sessions, client, headers)?;
     let session = session.filter(|_| !is_stateless);
     let (Some(id), Some(method)) = (message.id, message.method.as_deref()) else {
         let status = session.map_or(StatusCode::ACCEPTED, |session| session.accept(&message));
         return Ok(reply::empty(status));
     };
-    let form = AnswerForm {
-        is_stateless,
-        is_kept: method.ends_with("/list") || method == "resources/read",
-        version: service.about.version.clone(),
-    };
+    let form = AnswerForm::of(service, method, is_stateless);
     let (events, received) = stream::events();
     let mut params = relay::members(message.params);
     let relay = relay::relay(&mut params, session.as_ref(), events);
@@ -85,6 +96,12 @@ pub(crate) async fn serve(
         Some(Err(failure)) => Ok(form.reply(id, Err(failure))),
         None if method == "logging/setLevel" && !is_stateless => {
             Ok(form.reply(id, session::set_log_level(session.as_ref(), message.params)))
+        }
+        None if announcements::METHODS.contains(&method) && !is_stateless => {
+            let _permit = caller.admit(service, headers).await?;
+            let asked = (method, message.params);
+            let outcome = announcements::answer(service, client, session.as_ref(), asked).await;
+            Ok(form.reply(id, outcome))
         }
         None => {
             let asked = (method, message.params, is_stateless);
@@ -198,6 +215,11 @@ struct AnswerForm {
 }
 
 impl AnswerForm {
+    fn of(service: &HttpService, method: &str, is_stateless: bool) -> Self {
+        let is_kept = method.ends_with("/list") || method == "resources/read";
+        Self { is_stateless, is_kept, version: service.about.version.clone() }
+    }
+
     /// The reply with what came of a request.
     fn reply(&self, id: &RawValue, outcome: McpResult) -> Response<reply::Body> {
         let (status, body) = self.written(id, outcome);

@@ -1,21 +1,30 @@
-//! Sessions of clients of the Model Context Protocol: their log levels, and the requests of servers
-//! that wait for a client's reply.
+//! Sessions of clients of the Model Context Protocol: their log levels, the requests of servers that
+//! wait for a client's reply, and the announcements of servers.
 //!
 //! What a client declares at the start of its session is part of the session's id, so that any
 //! replica can serve it. The rest is in memory and bounded: a reply has to reach the replica that
-//! sent the request.
+//! sent the request, and a subscription the one that has the stream.
 
+mod announcements;
+mod ended_sessions;
 mod log_level;
 mod pending_requests;
 mod session_id;
 
 pub use self::{
-    log_level::McpLogLevel, pending_requests::PendingRequest, session_id::McpSessionId,
+    announcements::McpStream, log_level::McpLogLevel, pending_requests::PendingRequest,
+    session_id::McpSessionId,
 };
 
-use self::{log_level::LogLevels, pending_requests::PendingRequests};
-use gateway_core::McpReply;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use self::{
+    announcements::Announcements, ended_sessions::EndedSessions, log_level::LogLevels,
+    pending_requests::PendingRequests,
+};
+use gateway_core::{McpAnnouncement, McpReply, McpSubscribers};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// The owner of a session: state of one is never visible to another.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -33,6 +42,8 @@ pub struct McpSessionKey {
 pub struct McpSessions {
     levels: Arc<Mutex<LogLevels>>,
     pending: Arc<Mutex<PendingRequests>>,
+    announcements: Arc<Mutex<Announcements>>,
+    ended: Arc<Mutex<EndedSessions>>,
 }
 
 impl McpSessions {
@@ -56,6 +67,43 @@ impl McpSessions {
     pub fn deliver(&self, key: &McpSessionKey, id: &str, reply: McpReply) -> bool {
         let waiting = lock(&self.pending).remove(key, id);
         waiting.is_some_and(|waiting| waiting.send(reply).is_ok())
+    }
+
+    /// Opens the stream on which the client of a session hears announcements, in the place of one
+    /// that is open; `None` if there are too many.
+    pub fn open_stream(&self, key: McpSessionKey) -> Option<McpStream> {
+        McpStream::open(&self.announcements, key)
+    }
+
+    /// Subscribes a session to a resource; `false` if there are too many subscriptions.
+    pub fn subscribe(&self, key: &McpSessionKey, server: &Arc<str>, uri: &str) -> bool {
+        lock(&self.announcements).subscribe(key, server, uri)
+    }
+
+    /// Ends a subscription, and returns whether another session has the same.
+    pub fn unsubscribe(&self, key: &McpSessionKey, server: &Arc<str>, uri: &str) -> bool {
+        lock(&self.announcements).unsubscribe(key, server, uri)
+    }
+
+    /// Ends a session: its stream and its subscriptions.
+    pub fn end(&self, key: McpSessionKey) {
+        lock(&self.announcements).end(&key);
+        lock(&self.ended).add(key);
+    }
+
+    /// Whether the client has ended a session.
+    pub fn has_ended(&self, key: &McpSessionKey) -> bool {
+        lock(&self.ended).contains(key)
+    }
+}
+
+impl McpSubscribers for McpSessions {
+    fn subscriptions(&self, server: &str) -> BTreeSet<String> {
+        lock(&self.announcements).subscriptions(server)
+    }
+
+    fn announce(&self, server: &str, announcement: &McpAnnouncement) {
+        lock(&self.announcements).announce(server, announcement);
     }
 }
 

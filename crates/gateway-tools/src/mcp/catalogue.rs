@@ -16,7 +16,7 @@ const MAX_PAGES: usize = 64;
 
 /// The lists of a server.
 #[derive(Clone, Debug, Default)]
-pub(super) struct McpCatalogue {
+pub(crate) struct McpCatalogue {
     tools: Vec<McpListEntry>,
     prompts: Vec<McpListEntry>,
     resources: Vec<McpListEntry>,
@@ -51,6 +51,18 @@ impl McpCatalogue {
     /// Returns the lists with all others but that of tools from `lists`.
     pub(super) fn with_lists(&self, lists: Self) -> Self {
         Self { tools: self.tools.clone(), ..lists }
+    }
+
+    /// Returns the lists that are others than those of `before`; resources and their templates are
+    /// one.
+    pub(super) fn changes(&self, before: &Self) -> Vec<McpList> {
+        let mut changes = Vec::new();
+        let mut compare = |list, is_same: bool| changes.extend((!is_same).then_some(list));
+        compare(McpList::Tools, self.tools == before.tools);
+        compare(McpList::Prompts, self.prompts == before.prompts);
+        let is_same = self.resources == before.resources && self.templates == before.templates;
+        compare(McpList::Resources, is_same);
+        changes
     }
 
     /// Returns the entries of `list`.

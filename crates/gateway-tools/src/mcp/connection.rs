@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 use std::sync::{
     Arc,
-    atomic::{AtomicU8, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
 };
 
 /// The header with the name of a session.
@@ -37,6 +37,10 @@ pub(super) struct Connection {
     pub(super) settings: Arc<McpSettings>,
     pub(super) client: ServiceClient,
     era: Arc<AtomicU8>,
+    /// Whether the server has been found to have no stream that belongs to no request.
+    pub(super) has_no_stream: Arc<AtomicBool>,
+    /// Whether the server announces changes of its lists.
+    pub(super) announces_lists: Arc<AtomicBool>,
     /// The number of requests that were sent.
     requests: Arc<AtomicU64>,
 }
@@ -60,8 +64,19 @@ const IS_LEGACY: u8 = 2;
 
 impl Connection {
     pub(super) fn new(settings: McpSettings, client: ServiceClient) -> Self {
-        let era = Arc::new(AtomicU8::new(UNKNOWN));
-        Self { settings: Arc::new(settings), client, era, requests: Arc::default() }
+        Self {
+            settings: Arc::new(settings),
+            client,
+            era: Arc::new(AtomicU8::new(UNKNOWN)),
+            has_no_stream: Arc::default(),
+            announces_lists: Arc::default(),
+            requests: Arc::default(),
+        }
+    }
+
+    /// Whether the server is known to answer requests without a handshake.
+    pub(super) fn is_stateless(&self) -> bool {
+        self.era.load(Ordering::Relaxed) == IS_STATELESS
     }
 
     /// Asks, and returns the result as the server wrote it.

@@ -1,6 +1,7 @@
 //! The messages among the events of a stream.
 
 use super::message::{NotificationMessage, ResponseMessage, ServerRequest, parse_response};
+use bytes::{Buf as _, BytesMut};
 use gateway_core::Json;
 use memchr::memchr;
 use std::time::Duration;
@@ -19,7 +20,7 @@ pub(super) enum ServerMessage {
 /// Reads the events of a stream, wherever the network cuts them.
 #[derive(Debug, Default)]
 pub(super) struct EventReader {
-    /// The number of received bytes that have been read.
+    /// The number of received bytes that have been read and not discarded.
     at: usize,
     data: Vec<u8>,
     /// The id of the last event that has one.
@@ -29,7 +30,8 @@ pub(super) struct EventReader {
 }
 
 impl EventReader {
-    /// Returns the next message in `received`, which holds the whole stream so far.
+    /// Returns the next message in `received`, which holds the stream so far, without what has been
+    /// [discarded](Self::discard).
     pub(super) fn next(&mut self, received: &[u8]) -> Option<ServerMessage> {
         while let Some(end) = memchr(b'\n', received.get(self.at..)?) {
             let line = received.get(self.at..self.at + end)?;
@@ -52,6 +54,16 @@ impl EventReader {
     pub(super) fn restart(&mut self) -> Option<String> {
         (self.at, self.data) = (0, Vec::new());
         self.last_id.take()
+    }
+
+    /// Takes what has been read off the beginning of `received`.
+    pub(super) fn discard(&mut self, received: &mut BytesMut) {
+        received.advance(std::mem::take(&mut self.at).min(received.len()));
+    }
+
+    /// Whether the data of a message has begun, and not ended.
+    pub(super) const fn is_within_message(&self) -> bool {
+        !self.data.is_empty()
     }
 
     /// Takes a line; returns the message that it ends.

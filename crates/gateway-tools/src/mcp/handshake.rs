@@ -14,7 +14,7 @@ use super::{
 use gateway_core::{Json, JsonObject, McpRelay, McpReply, ToolContext, ToolError};
 use http::HeaderMap;
 use serde_json::json;
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 use tokio::time;
 
 /// The timeout of the end of a session.
@@ -22,16 +22,16 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// The timeout of the head of a stream that belongs to no request.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The rules of a part of the handshake.
-const HANDSHAKE: ExchangeRules<'static> =
+pub(super) const HANDSHAKE: ExchangeRules<'static> =
     ExchangeRules { max_bytes: 256 << 10, relay: None, has_handshake: true };
 
 /// A session with a server.
 #[derive(Debug)]
-struct ServerSession {
+pub(super) struct ServerSession {
     /// The headers of its requests.
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
     /// The capabilities of the server.
-    capabilities: JsonObject,
+    pub(super) capabilities: JsonObject,
 }
 
 impl Connection {
@@ -48,11 +48,11 @@ impl Connection {
         let relay = question.relay.as_deref();
         let session = self.open_session(relay, context).await?;
         let replied = self.ask_in_session(question, &session).await;
-        self.close_session(session).await;
+        self.close_session(&session).await;
         replied
     }
 
-    async fn open_session(
+    pub(super) async fn open_session(
         &self,
         relay: Option<&McpRelay>,
         context: &ToolContext,
@@ -78,7 +78,9 @@ impl Connection {
         let ready = RequestMessage { id: None, ..request(0, "notifications/initialized", None) };
         self.post(&headers, &ready, HANDSHAKE).await?;
         let capabilities = welcome.get("capabilities").and_then(|it| it.read().ok());
-        Ok(ServerSession { headers, capabilities: capabilities.unwrap_or_default() })
+        let capabilities: JsonObject = capabilities.unwrap_or_default();
+        self.announces_lists.store(announces_lists(&capabilities), Ordering::Relaxed);
+        Ok(ServerSession { headers, capabilities })
     }
 
     async fn ask_in_session(
@@ -116,21 +118,50 @@ impl Connection {
         session: &ServerSession,
         relay: Option<&McpRelay>,
     ) -> Option<reqwest::Response> {
-        if relay?.client.as_ref()?.capabilities().is_empty() {
+        let takes_requests = !relay?.client.as_ref()?.capabilities().is_empty();
+        if !takes_requests || self.has_no_stream.load(Ordering::Relaxed) {
             return None;
         }
-        let endpoint = self.endpoint(&session.headers);
-        let opened = time::timeout(PATIENCE, endpoint.listen(None)).await.ok()?.ok()?;
-        (opened.status().is_success() && is_stream(&opened)).then_some(opened)
+        self.open_stream(session, PATIENCE).await
     }
 
-    async fn close_session(&self, session: ServerSession) {
+    /// Opens the stream of a session that belongs to no request; `None` if the server has none, which
+    /// is remembered, or cannot be reached.
+    pub(super) async fn open_stream(
+        &self,
+        session: &ServerSession,
+        timeout: Duration,
+    ) -> Option<reqwest::Response> {
+        let endpoint = self.endpoint(&session.headers);
+        let opened = match time::timeout(timeout, endpoint.listen(None)).await {
+            Ok(opened) => Some(opened.ok()?),
+            Err(_) => None,
+        };
+        let opened = opened.filter(|it| it.status().is_success() && is_stream(it));
+        self.has_no_stream.store(opened.is_none(), Ordering::Relaxed);
+        opened
+    }
+
+    pub(super) async fn close_session(&self, session: &ServerSession) {
         if session.headers.contains_key(SESSION) {
             let ending = self.client.inner().delete(&self.settings.url);
             // A session that is not ended ends by itself.
-            let _ = time::timeout(GOODBYE, ending.headers(session.headers).send()).await;
+            let _ = time::timeout(GOODBYE, ending.headers(session.headers.clone()).send()).await;
         }
     }
+}
+
+/// Whether a server with these capabilities announces changes of its lists.
+fn announces_lists(capabilities: &JsonObject) -> bool {
+    ["tools", "prompts", "resources"]
+        .iter()
+        .any(|list| has_capability(capabilities, list, "listChanged"))
+}
+
+/// Whether `part` of the capability `name` is declared.
+pub(super) fn has_capability(capabilities: &JsonObject, name: &str, part: &str) -> bool {
+    let declared = capabilities.get(name).and_then(|it| it.read::<JsonObject>().ok());
+    declared.is_some_and(|parts| parts.get(part).is_some_and(|it| it.get() == "true"))
 }
 
 /// The `_meta` of a relayed request for a server that knows its client from a handshake.

@@ -3,6 +3,7 @@
 use super::{
     catalogue::{MAX_ENTRIES, McpCatalogue},
     connection::{Connection, McpQuestion},
+    listener::Listener,
     message::ToolMessage,
     settings::McpSettings,
     tool::{McpTool, has_valid_headers},
@@ -10,9 +11,10 @@ use super::{
 use crate::{client::ServiceClient, registry::ToolPolicy};
 use arc_swap::ArcSwap;
 use gateway_core::{
-    McpList, McpListEntry, McpReply, McpRequest, Tool, ToolContext, ToolError, ToolErrorCode,
+    McpAnnouncement, McpList, McpListEntry, McpReply, McpRequest, McpSubscribers, Tool,
+    ToolContext, ToolError, ToolErrorCode,
 };
-use std::{fmt, sync::Arc};
+use std::{fmt, future, sync::Arc};
 use tokio::time;
 
 /// A server of tools, prompts and resources. Clones share what is known of it.
@@ -20,12 +22,22 @@ use tokio::time;
 pub struct McpServer {
     connection: Connection,
     catalogue: Arc<ArcSwap<McpCatalogue>>,
+    /// Hears what the server announces, if there are clients that want to know.
+    listener: Option<Listener>,
 }
 
 impl McpServer {
     /// The server of `settings`.
     pub fn new(settings: McpSettings, client: ServiceClient) -> Self {
-        Self { connection: Connection::new(settings, client), catalogue: Arc::default() }
+        let connection = Connection::new(settings, client);
+        Self { connection, catalogue: Arc::default(), listener: None }
+    }
+
+    /// Passes what the server announces on to `subscribers`.
+    #[must_use]
+    pub fn announcing_to(mut self, subscribers: Arc<dyn McpSubscribers>) -> Self {
+        self.listener = Some(Listener::new(self.connection.clone(), subscribers));
+        self
     }
 
     pub(super) fn settings(&self) -> &McpSettings {
@@ -52,6 +64,55 @@ impl McpServer {
         self.catalogue.rcu(|known| known.with_tools(self.connection.tool_entries(&listed)));
         let allowed = listed.into_iter().filter(|it| self.settings().allows(&it.name));
         Ok(allowed.take(MAX_ENTRIES).map(|tool| (self.tool(tool), self.policy())).collect())
+    }
+
+    /// Listens to the server for ever, if its announcements go to clients.
+    pub(crate) async fn listen(&self) {
+        match &self.listener {
+            Some(listener) => listener.run().await,
+            None => future::pending().await,
+        }
+    }
+
+    /// Waits until the server announces that one of its lists has changed.
+    pub(crate) async fn lists_changed(&self) {
+        match &self.listener {
+            Some(listener) => listener.lists_changed().await,
+            None => future::pending().await,
+        }
+    }
+
+    /// Returns the lists as they were last read.
+    pub(crate) fn lists(&self) -> Arc<McpCatalogue> {
+        self.catalogue.load_full()
+    }
+
+    /// Announces the lists that are others than those of `before`.
+    pub(crate) fn announce_changes(&self, before: &McpCatalogue) {
+        let Some(listener) = &self.listener else { return };
+        for list in self.catalogue.load().changes(before) {
+            listener.announce(&McpAnnouncement::ListChanged(list));
+        }
+        listener.wake();
+    }
+
+    /// Subscribes to a resource, and returns the server's reply.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be reached, or its announcements have no way.
+    pub(crate) async fn subscribe(&self, uri: &str) -> Result<McpReply, ToolError> {
+        match &self.listener {
+            Some(listener) => listener.subscribe(uri).await,
+            None => Err(ToolError::unknown("resources/subscribe")),
+        }
+    }
+
+    /// Ends the subscription to a resource.
+    pub(crate) async fn unsubscribe(&self, uri: &str) {
+        if let Some(listener) = &self.listener {
+            listener.unsubscribe(uri).await;
+        }
     }
 
     /// Reads the other lists anew, as far as the server has them and answers in time.

@@ -34,6 +34,8 @@ const METHOD_NOT_FOUND: i32 = -32601;
 pub(super) struct StreamExchange<'a> {
     endpoint: McpEndpoint<'a>,
     rules: ExchangeRules<'a>,
+    /// Whether the stream belongs to no request, and stays open.
+    is_endless: bool,
     events: EventReader,
     /// The requests of the server that have no reply yet.
     open: FuturesUnordered<BoxFuture<'a, ()>>,
@@ -42,7 +44,7 @@ pub(super) struct StreamExchange<'a> {
 impl<'a> StreamExchange<'a> {
     pub(super) fn new(endpoint: McpEndpoint<'a>, rules: ExchangeRules<'a>) -> Self {
         let (events, open) = (EventReader::default(), FuturesUnordered::new());
-        Self { endpoint, rules, events, open }
+        Self { endpoint, rules, is_endless: false, events, open }
     }
 
     /// Reads the response; `None` if there is none.
@@ -74,10 +76,24 @@ impl<'a> StreamExchange<'a> {
     /// Serves the messages of a stream that belongs to no request, for ever: the stream may end
     /// before.
     pub(super) async fn serve(mut self, mut response: reqwest::Response) -> Infallible {
-        // A response on such a stream is one to no request of this exchange.
+        self.is_endless = true;
+        // The call goes on without it.
         let _ = self.read_stream(&mut response).await;
         while self.open.next().await.is_some() {}
         future::pending().await
+    }
+
+    /// Serves the messages of a stream that belongs to no request, until it ends.
+    ///
+    /// # Errors
+    ///
+    /// If the server breaks off, or a message is too large.
+    pub(super) async fn serve_all(
+        mut self,
+        mut response: reqwest::Response,
+    ) -> Result<(), ToolError> {
+        self.is_endless = true;
+        self.read_stream(&mut response).await.map(|_| ())
     }
 
     /// Reads one stream, and serves the requests in it.
@@ -86,6 +102,8 @@ impl<'a> StreamExchange<'a> {
         response: &mut reqwest::Response,
     ) -> Result<Option<ResponseMessage>, ToolError> {
         let mut received = BytesMut::new();
+        // The bytes that count: of a stream without an end, those of the message that comes.
+        let mut counted = 0;
         loop {
             tokio::select! {
                 Some(()) = self.open.next(), if !self.open.is_empty() => {}
@@ -94,15 +112,20 @@ impl<'a> StreamExchange<'a> {
                         let last = self.events.end(&received);
                         return Ok(last.and_then(|message| self.take(message)));
                     };
-                    if received.len() + chunk.len() > self.rules.max_bytes {
+                    counted += chunk.len();
+                    if counted > self.rules.max_bytes {
                         return Err(too_large(self.rules.max_bytes));
                     }
                     received.extend_from_slice(&chunk);
                     // A stream may stay open behind the response.
                     while let Some(message) = self.events.next(&received) {
-                        if let Some(response) = self.take(message) {
+                        if let Some(response) = self.take(message).filter(|_| !self.is_endless) {
                             return Ok(Some(response));
                         }
+                    }
+                    self.events.discard(&mut received);
+                    if self.is_endless && !self.events.is_within_message() {
+                        counted = received.len();
                     }
                 }
             }

@@ -115,7 +115,7 @@ struct FoundFeature {
 
 type FeatureResult = Result<FoundFeature, McpFailure>;
 
-fn text_param(params: &JsonObject, name: &str) -> Result<String, McpFailure> {
+pub(super) fn text_param(params: &JsonObject, name: &str) -> Result<String, McpFailure> {
     let text = params.get(name).and_then(|value| value.read().ok());
     text.ok_or_else(|| McpFailure::new(INVALID_PARAMS, format!("params must have a {name}")))
 }
@@ -133,15 +133,28 @@ fn prompt(servers: &Arc<dyn McpServers>, client: &Client, mut params: JsonObject
 
 fn resource(servers: &Arc<dyn McpServers>, client: &Client, params: JsonObject) -> FeatureResult {
     let uri = text_param(&params, "uri")?;
+    let server = resource_server(servers, client, &uri)?;
+    Ok(FoundFeature { server, method: "resources/read", subject: Some(uri), params })
+}
+
+/// Returns the server that lists the resource `uri`, or a template that it fits.
+///
+/// # Errors
+///
+/// If there is none.
+pub(super) fn resource_server(
+    servers: &Arc<dyn McpServers>,
+    client: &Client,
+    uri: &str,
+) -> Result<Arc<str>, McpFailure> {
     let listed = entries(servers, client, McpList::Resources);
     let named = listed.into_iter().find(|entry| entry.remote == uri);
     let templates = || entries(servers, client, McpList::ResourceTemplates);
-    let found = named.or_else(|| templates().into_iter().find(|it| fits(&it.remote, &uri)));
-    let Some(entry) = found else {
+    let found = named.or_else(|| templates().into_iter().find(|it| fits(&it.remote, uri)));
+    found.map(|entry| entry.server).ok_or_else(|| {
         let data = Json::of(&json!({ "uri": uri }));
-        return Err(McpFailure::new(INVALID_PARAMS, "resource not found").with_data(data));
-    };
-    Ok(FoundFeature { server: entry.server, method: "resources/read", subject: Some(uri), params })
+        McpFailure::new(INVALID_PARAMS, "resource not found").with_data(data)
+    })
 }
 
 /// Whether `uri` may be one of a template: it has the texts between the variables, in order.
@@ -217,7 +230,7 @@ impl RelayedCall {
     }
 }
 
-fn failed(error: &ToolError) -> McpFailure {
+pub(super) fn failed(error: &ToolError) -> McpFailure {
     let data = Json::of(&json!({ "error_code": error.code.as_str() }));
     McpFailure::new(INTERNAL_ERROR, error.message.clone()).with_data(data)
 }

@@ -7,9 +7,11 @@ use super::message::{
 };
 use crate::names;
 use async_trait::async_trait;
-use gateway_core::{Json, JsonObject, McpClientRequests, McpReply};
+use gateway_core::{
+    ErrorKind, GatewayError, Json, JsonObject, McpClientRequests, McpReply, Result,
+};
 use gateway_limits::Client;
-use gateway_sessions::{McpLogLevel, McpSessionId, McpSessionKey, McpSessions};
+use gateway_sessions::{McpLogLevel, McpSessionId, McpSessionKey, McpSessions, McpStream};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -28,18 +30,26 @@ pub(super) struct ClientSession {
 impl ClientSession {
     /// Returns the session that the headers name; `None` without one, or with an id of another
     /// form.
+    ///
+    /// # Errors
+    ///
+    /// If the client has ended it.
     pub(super) fn find(
         sessions: &McpSessions,
         client: &Client,
         headers: &HeaderMap,
-    ) -> Option<Self> {
-        let id = McpSessionId::parse(headers.get(names::MCP_SESSION)?.to_str().ok()?)?;
+    ) -> Result<Option<Self>> {
+        let id = headers.get(names::MCP_SESSION).and_then(|id| id.to_str().ok());
+        let Some(id) = id.and_then(McpSessionId::parse) else { return Ok(None) };
         let key = McpSessionKey {
             tenant: Arc::clone(&client.tenant),
             client: Arc::clone(&client.name),
             session: id.text.into(),
         };
-        Some(Self { sessions: sessions.clone(), key, capabilities: id.capabilities })
+        if sessions.has_ended(&key) {
+            return Err(unknown());
+        }
+        Ok(Some(Self { sessions: sessions.clone(), key, capabilities: id.capabilities }))
     }
 
     /// Takes a message that is no request, and returns the status of its reply: an answer has to be
@@ -56,10 +66,35 @@ impl ClientSession {
         self.sessions.log_level(&self.key).map(|level| level.as_str().to_owned())
     }
 
+    /// Opens the stream on which the client hears announcements; `None` if there are too many.
+    pub(super) fn open_stream(&self) -> Option<McpStream> {
+        self.sessions.open_stream(self.key.clone())
+    }
+
+    /// Subscribes the session to a resource; `false` if there are too many subscriptions.
+    pub(super) fn subscribe(&self, server: &Arc<str>, uri: &str) -> bool {
+        self.sessions.subscribe(&self.key, server, uri)
+    }
+
+    /// Ends a subscription, and returns whether another session has the same.
+    pub(super) fn unsubscribe(&self, server: &Arc<str>, uri: &str) -> bool {
+        self.sessions.unsubscribe(&self.key, server, uri)
+    }
+
+    /// Ends the session.
+    pub(super) fn end(&self) {
+        self.sessions.end(self.key.clone());
+    }
+
     /// Returns the way to the client for requests of servers, which become events of a stream.
     pub(super) fn requests(&self, events: Sender<Json>) -> Arc<dyn McpClientRequests> {
         Arc::new(SessionRequests { session: self.clone(), events })
     }
+}
+
+/// The error for a session that does not exist: its client begins another.
+pub(super) fn unknown() -> GatewayError {
+    GatewayError::new(ErrorKind::NotFound, "unknown MCP session")
 }
 
 /// Serves `logging/setLevel`.

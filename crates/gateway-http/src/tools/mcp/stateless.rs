@@ -50,9 +50,13 @@ struct RequestMeta<'a> {
 /// Returns whether `message` is a request that stands alone.
 pub(super) fn is_stateless(headers: &HeaderMap, message: &Message<'_>) -> bool {
     let is_handshake = message.method.as_deref() == Some("initialize");
-    let version = header(headers, &names::MCP_PROTOCOL_VERSION);
-    (!is_handshake && version.as_deref() == Some(STATELESS))
+    (!is_handshake && is_named(headers))
         || params(message).meta.is_some_and(|meta| meta.version.is_some())
+}
+
+/// Whether the headers name the version whose requests stand alone.
+pub(super) fn is_named(headers: &HeaderMap) -> bool {
+    header(headers, &names::MCP_PROTOCOL_VERSION).as_deref() == Some(STATELESS)
 }
 
 fn params<'a>(message: &Message<'a>) -> StatelessParams<'a> {

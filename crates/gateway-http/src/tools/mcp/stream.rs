@@ -69,7 +69,7 @@ pub(super) async fn respond(
 }
 
 /// An event with `json`, which may have line breaks.
-fn event(json: &[u8]) -> Bytes {
+pub(super) fn event(json: &[u8]) -> Bytes {
     let mut out = b"event: message\n".to_vec();
     for line in json.split(|byte| *byte == b'\n') {
         out.extend_from_slice(b"data: ");

@@ -16,7 +16,7 @@ pub(super) fn welcome(service: &HttpService, params: Option<&RawValue>) -> Json 
     let version = VERSIONS.into_iter().find(|version| asked.as_deref() == Some(*version));
     Json::of(&InitializeReply {
         protocol_version: version.unwrap_or(NEWEST),
-        capabilities: Capabilities { logging: Some(EmptyCapability {}), ..Capabilities::default() },
+        capabilities: Capabilities::of_session(),
         server_info: ServerInfo { name: "llm-gateway", version: service.about.version.clone() },
     })
 }
@@ -58,11 +58,32 @@ struct InitializeReply {
 struct Capabilities {
     tools: ListCapability,
     prompts: ListCapability,
-    resources: ListCapability,
+    resources: ResourcesCapability,
     completions: EmptyCapability,
     /// Absent where a request itself names its log level.
     #[serde(skip_serializing_if = "Option::is_none")]
     logging: Option<EmptyCapability>,
+}
+
+impl Capabilities {
+    /// Returns what a client with a session can have: it hears announcements.
+    fn of_session() -> Self {
+        let announced = || ListCapability { list_changed: true };
+        Self {
+            tools: announced(),
+            prompts: announced(),
+            resources: ResourcesCapability { subscribe: true, list_changed: true },
+            logging: Some(EmptyCapability {}),
+            ..Self::default()
+        }
+    }
+}
+
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ResourcesCapability {
+    subscribe: bool,
+    list_changed: bool,
 }
 
 #[derive(Default, Serialize)]
