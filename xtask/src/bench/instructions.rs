@@ -1,7 +1,8 @@
 //! Instructions and allocations of single requests and chunks, counted by callgrind.
 //!
-//! They repeat to a fraction of a percent on one kind of machine, whatever else it does, and need
-//! nothing beside this repository and valgrind. `bench --gate` holds them against the committed
+//! They repeat to a fraction of a percent on one kind of machine, and need nothing beside this
+//! repository and valgrind. On a machine that does something else as well, a body arrives in more
+//! pieces and a thread waits more often: each scenario is counted several times, and the least counts. `bench --gate` holds them against the committed
 //! ones.
 
 mod answers;
@@ -22,6 +23,9 @@ use crate::{
 };
 use anyhow::ensure;
 use std::{fs, path::Path};
+
+/// The number of times that each scenario is counted.
+const RUNS: usize = 5;
 
 /// The instructions and allocations of one request, or of one chunk of a stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,17 +63,31 @@ pub(super) fn gate(workspace: &Workspace, binary: &Path, write: bool) -> anyhow:
     Ok(())
 }
 
-/// Counts every scenario in one run of the gateway.
+/// Counts every scenario, in one process of the gateway.
 fn count(workspace: &Workspace, binary: &Path) -> anyhow::Result<Vec<(&'static str, UnitCounts)>> {
     let folder = workspace.scratch("callgrind")?;
     let mut run = CountedRun::start(binary, &folder, "memory")?;
     let mut counted = Vec::new();
     for scenario in SCENARIOS {
-        let counts = ProfileCounts::parse(&run.profile(scenario)?);
-        ensure!(counts.instructions > 0, "{}: nothing was counted", scenario.name);
-        counted.push((scenario.name, scenario.per_unit(counts)));
+        let mut least = UnitCounts { instructions: f64::MAX, allocations: f64::MAX };
+        for _ in 0..RUNS {
+            let counts = ProfileCounts::parse(&run.profile(scenario)?);
+            ensure!(counts.instructions > 0, "{}: nothing was counted", scenario.name);
+            least = least.least(scenario.per_unit(counts));
+        }
+        counted.push((scenario.name, least));
     }
     Ok(counted)
+}
+
+impl UnitCounts {
+    /// Returns the lower one of each count.
+    const fn least(self, other: Self) -> Self {
+        Self {
+            instructions: self.instructions.min(other.instructions),
+            allocations: self.allocations.min(other.allocations),
+        }
+    }
 }
 
 impl CountedScenario {
