@@ -5,6 +5,7 @@
 
 mod changelog;
 mod code;
+mod codes;
 mod counts;
 mod deploy;
 mod invariants;
@@ -63,6 +64,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     problems.extend(deploy::check(&files));
     problems.extend(links::check(&files));
     problems.extend(tables::check(&files));
+    problems.extend(codes::check(&files));
     problems.extend(invariants::check(&files));
     problems.extend(pages::check(workspace, &files)?);
     problems.extend(counts::check(workspace, &files, arguments.write)?);
