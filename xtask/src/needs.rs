@@ -103,6 +103,36 @@ pub(crate) fn python_with(
     Ok(python)
 }
 
+/// Cargo's front end for Zig as the compiler and linker of C, and Zig itself.
+pub(crate) fn zigbuild(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    let shell = &workspace.shell;
+    let venv = workspace.scratch("python-zig")?;
+    let (python, zigbuild) = (venv.join("bin/python3"), venv.join("bin/cargo-zigbuild"));
+    if zigbuild.is_file() {
+        return Ok(zigbuild);
+    }
+    agreed(&format!(
+        "make a virtual environment with cargo-zigbuild and Zig in {}",
+        venv.display()
+    ))?;
+    cmd!(shell, "python3 -m venv --clear {venv}").run().context("python3 -m venv")?;
+    let quiet = ["--quiet", "--disable-pip-version-check"];
+    cmd!(shell, "{python} -m pip install {quiet...} cargo-zigbuild ziglang").run()?;
+    Ok(zigbuild)
+}
+
+/// The standard library for another system.
+pub(crate) fn rust_target(shell: &Shell, triple: &str) -> anyhow::Result<()> {
+    let installed = cmd!(shell, "rustup target list --installed").quiet().read();
+    let installed =
+        installed.context("releases need rustup for the standard library of other systems")?;
+    if installed.lines().any(|line| line == triple) {
+        return Ok(());
+    }
+    agreed(&format!("the standard library for {triple} is missing: install it with rustup"))?;
+    Ok(cmd!(shell, "rustup target add {triple}").run()?)
+}
+
 /// Asks the person at the terminal, if there is one.
 ///
 /// # Errors

@@ -1,85 +1,132 @@
-//! A release archive: the binary, its documentation, an SBOM and checksums.
+//! The packages of a release: archives, Debian packages, a container image, packages for npm and pip, a
+//! Homebrew formula, a Helm chart; with SBOMs, provenance, checksums and their signature.
 //!
-//! The same commit gives the same archive: names are sorted, times and owners are fixed.
+//! The same commit gives the same packages: names are sorted, times and owners are fixed.
 
+mod archive;
+mod build;
+mod chart;
+mod debian;
+mod homebrew;
+mod image;
 mod licences;
+mod npm;
 mod parts;
+mod provenance;
 mod sbom;
+mod signature;
+mod tarball;
+mod target;
+mod trial;
+mod wheel;
 
-use crate::{gateway::Binary, terminal::say, workspace::Workspace};
-use anyhow::Context as _;
-use parts::Parts;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
-use xshell::cmd;
+use crate::{terminal::say, workspace::Workspace};
+use anyhow::ensure;
+use build::{Build, Release};
+use std::{fs, path::PathBuf};
+use target::{TARGETS, Target};
 
 /// The arguments of `dist`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    binary: Binary,
+    /// The system to build for, such as `aarch64-unknown-linux-musl`; default: all
+    #[arg(long = "target", value_name = "TRIPLE")]
+    targets: Vec<String>,
+    /// The program to pack, instead of one built from here; takes one `--target`
+    #[arg(long, value_name = "PROGRAM")]
+    binary: Option<PathBuf>,
+    /// The build profile; others than the default are for trials
+    #[arg(long, value_name = "PROFILE", default_value = "release-lto")]
+    profile: String,
+    /// The private key of the signature, in PEM; default: one made for this run
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Install each package and run its program, in a root folder without anything else where that can be
+    #[arg(long = "try")]
+    is_tried: bool,
 }
 
-/// The build profile, as in the image.
-const PROFILE: &str = "release-lto";
+/// The features of released programs.
 const FEATURES: &[&str] = &["jemalloc"];
+/// The first line about the program.
+const SUMMARY: &str = "One API for many LLM providers";
+/// The paragraph about the program.
+const DESCRIPTION: &str = "An HTTP service between applications and language models: routing, limits, cost, tools, sessions.";
 
-/// The files of the archive other than the binary.
-const INCLUDED: &[&str] =
-    &["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "docs", "deploy"];
-
-/// Builds the archive, and says where it is.
+/// Builds the packages, and prints where they are.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
-    let program = arguments.binary.built(workspace, PROFILE, FEATURES)?;
-    let parts = Parts::of(workspace, "gateway-server", FEATURES)?;
-    let name = format!("llm-gateway-{}-{}", parts.version()?, parts.target);
-    let dist = workspace.target.join("dist");
-    let folder = fresh(&dist.join(&name))?;
-    fill(workspace, &program, &folder)?;
-    fs::write(folder.join("sbom.cdx.json"), sbom::write(&parts)?)?;
-    fs::write(folder.join("THIRD-PARTY-LICENCES.txt"), licences::write(&parts)?)?;
-    let archive = pack(workspace, &dist, &name)?;
-    say(format!("{} parts, {}", parts.others().count(), archive.display()));
-    Ok(())
-}
-
-fn fill(workspace: &Workspace, program: &Path, folder: &Path) -> anyhow::Result<()> {
-    let shell = &workspace.shell;
-    let bin = fresh(&folder.join("bin"))?;
-    cmd!(shell, "install -m 0755 {program} {bin}/gateway-server").run()?;
-    for name in INCLUDED {
-        // Links are followed: an archive stands for itself.
-        cmd!(shell, "cp -rL {name} {folder}/").run()?;
+    let builds = builds(workspace, arguments)?;
+    let runnable = builds.iter().find(|build| build.target.is_native());
+    let release = Release::new(workspace, runnable.map(|build| build.program.as_path()))?;
+    let mut packages = Vec::new();
+    let mut archives = Vec::new();
+    for build in &builds {
+        archives.push((build, archive::write(&release, build)?));
+        packages.push(debian::write(&release, build)?);
+        packages.push(wheel::write(&release, build)?);
     }
-    Ok(())
-}
-
-/// Packs the folder, and writes the checksums of all that lies beside it.
-fn pack(workspace: &Workspace, dist: &Path, name: &str) -> anyhow::Result<PathBuf> {
-    let shell = &workspace.shell;
-    let committed = cmd!(shell, "git log -1 --format=%ct").quiet().read()?;
-    let archive = format!("{name}.tar.gz");
-    let folder = shell.push_dir(dist);
-    let plain =
-        ["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mode=u+rwX,go+rX,go-w"];
-    let at = format!("--mtime=@{committed}");
-    let tarred =
-        cmd!(shell, "tar {plain...} {at} --use-compress-program 'gzip -9n' -cf {archive} {name}");
-    tarred.run()?;
-    let sbom = format!("{name}.cdx.json");
-    cmd!(shell, "cp {name}/sbom.cdx.json {sbom}").run()?;
-    let sums = cmd!(shell, "sha256sum {archive} {sbom}").read()?;
-    drop(folder);
-    fs::write(dist.join("SHA256SUMS"), sums + "\n")?;
-    Ok(dist.join(archive))
-}
-
-fn fresh(folder: &Path) -> anyhow::Result<PathBuf> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
+    packages.extend(npm::write(&release, &builds)?);
+    packages.push(homebrew::write(&release, &archives)?);
+    packages.push(chart::write(&release)?);
+    packages.extend(archives.into_iter().map(|(_, path)| path));
+    let image = image::write(&release, &builds)?;
+    signature::write(&release, arguments.key.as_deref())?;
+    for path in &packages {
+        let size = fs::metadata(path)?.len();
+        say(format!("{:>9} kB  {}", size.div_ceil(1000), path.display()));
     }
-    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    Ok(folder.to_owned())
+    say(format!("{:>12}  {}", "layout", image.display()));
+    for build in &builds {
+        say(format!("{}: {} packages of others", build.target.triple, build.parts));
+    }
+    if arguments.is_tried { trial::run(&release, &builds) } else { Ok(()) }
+}
+
+fn builds(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<Vec<Build>> {
+    let targets: Vec<Target> = if arguments.targets.is_empty() {
+        TARGETS.to_vec()
+    } else {
+        arguments.targets.iter().map(|it| Target::of(it)).collect::<anyhow::Result<_>>()?
+    };
+    if let Some(program) = &arguments.binary {
+        ensure!(targets.len() == 1, "--binary takes one --target");
+        let program = fs::canonicalize(program)?;
+        let build = |it: &Target| Build::new(workspace, *it, program.clone(), FEATURES);
+        return targets.iter().map(build).collect();
+    }
+    let build = |target: Target| {
+        let program = target.build(workspace, &arguments.profile, FEATURES)?;
+        Build::new(workspace, target, program, FEATURES)
+    };
+    targets.into_iter().map(build).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TARGETS, Target};
+    use crate::workspace::Workspace;
+    use std::fs;
+
+    #[test]
+    fn targets_are_known_by_their_triples() {
+        for target in TARGETS {
+            assert_eq!(Target::of(target.triple).unwrap(), target);
+        }
+        let error = Target::of("x86_64-pc-windows-msvc").unwrap_err().to_string();
+        assert!(error.contains("aarch64-unknown-linux-musl"), "{error}");
+    }
+
+    /// `cargo binstall` looks for the archives under the names that they are given here.
+    #[test]
+    fn binstall_finds_the_archives() {
+        let root = Workspace::find().unwrap().root;
+        let manifest = fs::read_to_string(root.join("bins/gateway-server/Cargo.toml")).unwrap();
+        for line in [
+            r#"pkg-url = "{ repo }/releases/download/v{ version }/llm-gateway-{ version }-{ target }.tar.gz""#,
+            r#"bin-dir = "llm-gateway-{ version }-{ target }/bin/{ bin }{ binary-ext }""#,
+            r#"pkg-fmt = "tgz""#,
+        ] {
+            assert!(manifest.lines().any(|it| it == line), "{line}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 use xshell::cmd;
 
-/// The packages of one program, for the machine that builds it.
+/// The packages of one program, for one system.
 #[derive(Clone, Debug)]
 pub(super) struct Parts {
     /// The id of the program's package.
@@ -19,8 +19,6 @@ pub(super) struct Parts {
     pub packages: BTreeMap<String, Package>,
     /// The dependencies of each package, by id.
     pub needs: BTreeMap<String, Vec<String>>,
-    /// The machine that it is for.
-    pub target: String,
 }
 
 /// A linked package.
@@ -71,18 +69,16 @@ impl Parts {
         workspace: &Workspace,
         program: &str,
         features: &[&str],
+        target: &str,
     ) -> anyhow::Result<Self> {
         let shell = &workspace.shell;
-        let compiler = cmd!(shell, "rustc -vV").quiet().read()?;
-        let target = compiler.lines().find_map(|line| line.strip_prefix("host: "));
-        let target = target.context("rustc does not tell its host")?.to_owned();
         let features = features.iter().map(|name| format!("--features={program}/{name}"));
         let plain = ["--locked", "--format-version=1", "--filter-platform"];
         let told = cmd!(shell, "cargo metadata {plain...} {target} {features...}");
-        Self::read(&told.quiet().read()?, program, target)
+        Self::read(&told.quiet().read()?, program)
     }
 
-    fn read(metadata: &str, program: &str, target: String) -> anyhow::Result<Self> {
+    fn read(metadata: &str, program: &str) -> anyhow::Result<Self> {
         let Metadata { packages, resolve } = serde_json::from_str(metadata)?;
         let root = packages.iter().find(|it| it.name == program && it.source.is_none());
         let root = root.with_context(|| format!("there is no package {program}"))?.id.clone();
@@ -94,14 +90,7 @@ impl Parts {
             root,
             packages: packages.map(|it| (it.id.clone(), it)).collect(),
             needs: needs.into_iter().filter(|(id, _)| reached.contains(id)).collect(),
-            target,
         })
-    }
-
-    /// Returns the version of the program.
-    pub(super) fn version(&self) -> anyhow::Result<&str> {
-        let program = self.packages.get(&self.root).context("a program is one of its parts")?;
-        Ok(&program.version)
     }
 
     /// The packages of others.
@@ -161,7 +150,7 @@ pub(super) mod tests {
             of_program.join(","),
             need("theirs", "null"),
         );
-        Parts::read(&metadata, "program", "x86_64-linux".to_owned()).unwrap()
+        Parts::read(&metadata, "program").unwrap()
     }
 
     #[test]
@@ -170,6 +159,5 @@ pub(super) mod tests {
         let names: Vec<_> = parts.packages.values().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["ours", "program", "theirs"]);
         assert_eq!(parts.others().count(), 1);
-        assert_eq!(parts.version().unwrap(), "1.0.0");
     }
 }
