@@ -111,7 +111,7 @@ pub(crate) fn zigbuild(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     if zigbuild.is_file() {
         return Ok(zigbuild);
     }
-    agreed(&format!(
+    confirm(&format!(
         "make a virtual environment with cargo-zigbuild and Zig in {}",
         venv.display()
     ))?;
@@ -129,7 +129,7 @@ pub(crate) fn rust_target(shell: &Shell, triple: &str) -> anyhow::Result<()> {
     if installed.lines().any(|line| line == triple) {
         return Ok(());
     }
-    agreed(&format!("the standard library for {triple} is missing: install it with rustup"))?;
+    confirm(&format!("the standard library for {triple} is missing: install it with rustup"))?;
     Ok(cmd!(shell, "rustup target add {triple}").run()?)
 }
 

@@ -1,8 +1,8 @@
 //! The archive: program, manual page, completions, documentation, manifests, licences, SBOM.
 
 use super::{
-    build::{Build, Release},
-    tarball::{Owner, Tarball, gzip},
+    build::{ProgramBuild, ReleaseInfo},
+    tarball::{FileOwner, TarArchive, gzip},
 };
 use std::{fs, path::PathBuf};
 
@@ -12,12 +12,12 @@ const INCLUDED: &[&str] = &["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICE
 const FOLDERS: &[&str] = &["deploy", "docs"];
 
 /// Writes the archive.
-pub(super) fn write(release: &Release<'_>, build: &Build) -> anyhow::Result<PathBuf> {
+pub(super) fn write(release: &ReleaseInfo<'_>, build: &ProgramBuild) -> anyhow::Result<PathBuf> {
     let name = build.archive_name(&release.version);
     let root = &release.workspace.root;
-    let mut tarball = Tarball::new(release.time);
-    tarball.folder(&name, 0o755, Owner::Root)?;
-    tarball.folder(&format!("{name}/bin"), 0o755, Owner::Root)?;
+    let mut tarball = TarArchive::new(release.time);
+    tarball.folder(&name, 0o755, FileOwner::Root)?;
+    tarball.folder(&format!("{name}/bin"), 0o755, FileOwner::Root)?;
     tarball.file(&format!("{name}/bin/gateway-server"), 0o755, &fs::read(&build.program)?)?;
     for file in INCLUDED {
         tarball.file(&format!("{name}/{file}"), 0o644, &fs::read(root.join(file))?)?;

@@ -1,6 +1,6 @@
-//! What every package is made of: the version, the program of each system, and what it prints of itself.
+//! The contents of every package: the version, the program of each system, and what it prints of itself.
 
-use super::{licences, parts::Parts, sbom, target::Target};
+use super::{licences, parts::LinkedPackages, sbom, target::ReleaseTarget};
 use crate::{terminal::say, workspace::Workspace};
 use anyhow::{Context as _, ensure};
 use std::{
@@ -11,7 +11,7 @@ use xshell::cmd;
 
 /// A release.
 #[derive(Debug)]
-pub(super) struct Release<'a> {
+pub(super) struct ReleaseInfo<'a> {
     pub(super) workspace: &'a Workspace,
     /// The folder of all packages.
     pub(super) dist: PathBuf,
@@ -27,8 +27,8 @@ pub(super) struct Release<'a> {
 
 /// The program of one system.
 #[derive(Debug)]
-pub(super) struct Build {
-    pub(super) target: Target,
+pub(super) struct ProgramBuild {
+    pub(super) target: ReleaseTarget,
     pub(super) program: PathBuf,
     pub(super) sbom: String,
     pub(super) licences: String,
@@ -36,7 +36,7 @@ pub(super) struct Build {
     pub(super) parts: usize,
 }
 
-/// What the program prints of itself.
+/// Files that the program prints.
 #[derive(Debug)]
 pub(super) struct PrintedFiles {
     pub(super) manual: String,
@@ -46,7 +46,7 @@ pub(super) struct PrintedFiles {
     pub(super) configuration: String,
 }
 
-impl<'a> Release<'a> {
+impl<'a> ReleaseInfo<'a> {
     /// Begins with an empty folder. `runnable` is a program that runs here, if one was built.
     pub(super) fn new(workspace: &'a Workspace, runnable: Option<&Path>) -> anyhow::Result<Self> {
         let shell = &workspace.shell;
@@ -76,15 +76,15 @@ impl<'a> Release<'a> {
     }
 }
 
-impl Build {
+impl ProgramBuild {
     pub(super) fn new(
         workspace: &Workspace,
-        target: Target,
+        target: ReleaseTarget,
         program: PathBuf,
         features: &[&str],
     ) -> anyhow::Result<Self> {
         target.check(workspace, &program)?;
-        let parts = Parts::of(workspace, "gateway-server", features, target.triple)?;
+        let parts = LinkedPackages::of(workspace, "gateway-server", features, target.triple)?;
         Ok(Self {
             target,
             program,
@@ -104,13 +104,12 @@ impl PrintedFiles {
     /// Asks the program, or one that is built for it.
     fn of(workspace: &Workspace, runnable: Option<&Path>) -> anyhow::Result<Self> {
         let shell = &workspace.shell;
-        let program = match runnable {
-            Some(program) => program.to_owned(),
-            None => {
-                say("no program runs here: building one for its manual page");
-                workspace.cargo("build --quiet --locked -p gateway-server").run()?;
-                workspace.target.join("debug/gateway-server")
-            }
+        let program = if let Some(program) = runnable {
+            program.to_owned()
+        } else {
+            say("no program runs here: building one for its manual page");
+            workspace.cargo("build --quiet --locked -p gateway-server").run()?;
+            workspace.target.join("debug/gateway-server")
         };
         let file = workspace.scratch("dist")?.join("gateway.toml");
         if file.exists() {

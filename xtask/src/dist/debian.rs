@@ -1,8 +1,8 @@
 //! A package for Debian and its derivatives: the program, its service, completions and manual page.
 
 use super::{
-    build::{Build, Release},
-    tarball::{Owner, Tarball, gzip},
+    build::{ProgramBuild, ReleaseInfo},
+    tarball::{FileOwner, TarArchive, gzip},
 };
 use std::{fmt::Write as _, fs, path::PathBuf};
 
@@ -11,18 +11,18 @@ const UNIT: &str = include_str!("../../../deploy/systemd/llm-gateway.service");
 const CONFIGURATION: &str = "etc/llm-gateway/gateway.toml";
 
 /// Writes the package.
-pub(super) fn write(release: &Release<'_>, build: &Build) -> anyhow::Result<PathBuf> {
+pub(super) fn write(release: &ReleaseInfo<'_>, build: &ProgramBuild) -> anyhow::Result<PathBuf> {
     let version = &release.version;
-    let mut data = Tarball::new(release.time);
+    let mut data = TarArchive::new(release.time);
     let mut installed = 0;
     for folder in FOLDERS {
-        data.folder(&format!("./{folder}"), 0o755, Owner::Root)?;
+        data.folder(&format!("./{folder}"), 0o755, FileOwner::Root)?;
     }
     for (name, mode, content) in files(release, build)? {
         installed += content.len().div_ceil(1024);
         data.file(&format!("./{name}"), mode, &content)?;
     }
-    let mut control = Tarball::new(release.time);
+    let mut control = TarArchive::new(release.time);
     let about = control_file(release, build.target.image, installed);
     control.file("./control", 0o644, about.as_bytes())?;
     control.file("./conffiles", 0o644, format!("/{CONFIGURATION}\n").as_bytes())?;
@@ -55,7 +55,7 @@ const FOLDERS: &[&str] = &[
 
 type PackedFile = (String, u32, Vec<u8>);
 
-fn files(release: &Release<'_>, build: &Build) -> anyhow::Result<Vec<PackedFile>> {
+fn files(release: &ReleaseInfo<'_>, build: &ProgramBuild) -> anyhow::Result<Vec<PackedFile>> {
     let printed = &release.printed;
     let copyright = build.licences.clone();
     Ok(vec![
@@ -76,7 +76,7 @@ fn files(release: &Release<'_>, build: &Build) -> anyhow::Result<Vec<PackedFile>
     ])
 }
 
-fn control_file(release: &Release<'_>, architecture: &str, installed: usize) -> String {
+fn control_file(release: &ReleaseInfo<'_>, architecture: &str, installed: usize) -> String {
     let mut text = String::new();
     for (name, value) in [
         ("Package", "llm-gateway"),

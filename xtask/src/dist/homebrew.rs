@@ -1,7 +1,9 @@
 //! The formula for Homebrew, which installs the archive of a system.
 
-use super::build::{Build, Release};
-use sha2::{Digest as _, Sha256};
+use super::{
+    build::{ProgramBuild, ReleaseInfo},
+    digest::sha256_hex,
+};
 use std::{
     fmt::Write as _,
     fs,
@@ -10,8 +12,8 @@ use std::{
 
 /// Writes the formula for these archives.
 pub(super) fn write(
-    release: &Release<'_>,
-    archives: &[(&Build, PathBuf)],
+    release: &ReleaseInfo<'_>,
+    archives: &[(&ProgramBuild, PathBuf)],
 ) -> anyhow::Result<PathBuf> {
     let mut systems = String::new();
     for (build, archive) in archives {
@@ -23,9 +25,13 @@ pub(super) fn write(
     Ok(path)
 }
 
-fn system(release: &Release<'_>, build: &Build, archive: &Path) -> anyhow::Result<String> {
+fn system(
+    release: &ReleaseInfo<'_>,
+    build: &ProgramBuild,
+    archive: &Path,
+) -> anyhow::Result<String> {
     let name = archive.file_name().unwrap_or_default().to_string_lossy();
-    let hash = gateway_core::hex(&Sha256::digest(fs::read(archive)?));
+    let hash = sha256_hex(fs::read(archive)?);
     let block = if build.target.image == "arm64" { "on_arm" } else { "on_intel" };
     let (version, repository) = (&release.version, &release.repository);
     let mut text = String::new();

@@ -2,12 +2,13 @@
 //! each its image, with its SBOM and its provenance as artifacts that refer to it.
 
 use super::{
-    build::{Build, Release},
+    build::{ProgramBuild, ReleaseInfo},
+    digest::sha256_hex,
     provenance,
-    tarball::{GATEWAY_ID, Owner, Tarball, gzip},
+    tarball::{FileOwner, GATEWAY_ID, TarArchive, gzip},
+    with_member,
 };
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -29,25 +30,25 @@ const ENVIRONMENT: &[&str] = &[
 const SECOND: u64 = 1_000_000_000;
 
 /// Writes the layout; returns its folder.
-pub(super) fn write(release: &Release<'_>, builds: &[Build]) -> anyhow::Result<PathBuf> {
+pub(super) fn write(release: &ReleaseInfo<'_>, builds: &[ProgramBuild]) -> anyhow::Result<PathBuf> {
     let layout = ImageLayout { blobs: release.file("oci/blobs", "sha256")? };
     fs::create_dir_all(&layout.blobs)?;
     let folder = release.file("oci", "")?;
     let mut images = Vec::new();
     let mut artifacts = Vec::new();
     for build in builds {
-        let mut image = layout.image(release, build)?;
+        let image = layout.image(release, build)?;
         artifacts.push(layout.artifact(&image, "application/vnd.cyclonedx+json", &build.sbom)?);
-        let digest = image["digest"].as_str().unwrap_or_default();
+        let digest = image.get("digest").and_then(Value::as_str).unwrap_or_default();
         let subject = (format!("llm-gateway/{}", build.target.image), digest.to_owned());
         let statement = provenance::statement(release, &[subject])?;
         artifacts.push(layout.artifact(&image, provenance::MEDIA_TYPE, &statement)?);
-        image["platform"] = json!({ "architecture": build.target.image, "os": "linux" });
-        images.push(image);
+        let platform = json!({ "architecture": build.target.image, "os": "linux" });
+        images.push(with_member(image, "platform", platform));
     }
     let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": images });
-    let mut top = layout.add(INDEX, index.to_string().as_bytes())?;
-    top["annotations"] = json!({ "org.opencontainers.image.ref.name": release.version });
+    let name = json!({ "org.opencontainers.image.ref.name": release.version });
+    let top = with_member(layout.add(INDEX, index.to_string().as_bytes())?, "annotations", name);
     let manifests: Vec<Value> = std::iter::once(top).chain(artifacts).collect();
     let top = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests });
     fs::write(folder.join("index.json"), top.to_string())?;
@@ -62,15 +63,15 @@ struct ImageLayout {
 impl ImageLayout {
     /// Adds a blob; returns its descriptor.
     fn add(&self, media_type: &str, bytes: &[u8]) -> anyhow::Result<Value> {
-        let hash = gateway_core::hex(&Sha256::digest(bytes));
+        let hash = sha256_hex(bytes);
         fs::write(self.blobs.join(&hash), bytes)?;
         let digest = format!("sha256:{hash}");
         Ok(json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() }))
     }
 
-    fn image(&self, release: &Release<'_>, build: &Build) -> anyhow::Result<Value> {
+    fn image(&self, release: &ReleaseInfo<'_>, build: &ProgramBuild) -> anyhow::Result<Value> {
         let layer = layer(release.time, &build.program)?;
-        let content = format!("sha256:{}", gateway_core::hex(&Sha256::digest(&layer)));
+        let content = format!("sha256:{}", sha256_hex(&layer));
         let layer = self.add(LAYER, &gzip(&layer)?)?;
         let about = config(release, build, &content);
         let config = self.add(CONFIG, about.to_string().as_bytes())?;
@@ -89,25 +90,24 @@ impl ImageLayout {
             "layers": [self.add(kind, document.as_bytes())?],
             "subject": image,
         });
-        let mut descriptor = self.add(MANIFEST, manifest.to_string().as_bytes())?;
-        descriptor["artifactType"] = kind.into();
-        Ok(descriptor)
+        let descriptor = self.add(MANIFEST, manifest.to_string().as_bytes())?;
+        Ok(with_member(descriptor, "artifactType", kind.into()))
     }
 }
 
 /// The one layer: the program, and two folders that it may write to.
 fn layer(time: u64, program: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut tarball = Tarball::new(time);
+    let mut tarball = TarArchive::new(time);
     for folder in ["usr", "usr/local", "usr/local/bin"] {
-        tarball.folder(folder, 0o755, Owner::Root)?;
+        tarball.folder(folder, 0o755, FileOwner::Root)?;
     }
     tarball.file(PROGRAM.trim_start_matches('/'), 0o755, &fs::read(program)?)?;
-    tarball.folder("data", 0o750, Owner::Gateway)?;
-    tarball.folder("tmp", 0o750, Owner::Gateway)?;
+    tarball.folder("data", 0o750, FileOwner::Gateway)?;
+    tarball.folder("tmp", 0o750, FileOwner::Gateway)?;
     Ok(tarball.finish())
 }
 
-fn config(release: &Release<'_>, build: &Build, content: &str) -> Value {
+fn config(release: &ReleaseInfo<'_>, build: &ProgramBuild, content: &str) -> Value {
     json!({
         "architecture": build.target.image,
         "os": "linux",
@@ -131,7 +131,7 @@ fn config(release: &Release<'_>, build: &Build, content: &str) -> Value {
     })
 }
 
-fn labels(release: &Release<'_>) -> Value {
+fn labels(release: &ReleaseInfo<'_>) -> Value {
     json!({
         "org.opencontainers.image.title": "llm-gateway",
         "org.opencontainers.image.description": super::SUMMARY,

@@ -1,6 +1,6 @@
 //! The licences of what is in the program: most of them ask to be passed on.
 
-use super::parts::{Package, Parts};
+use super::parts::{LinkedPackages, Package};
 use anyhow::Context as _;
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use std::{
 const NAMES: &[&str] = &["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE"];
 
 /// Writes every licence once, and before it who is under it.
-pub(super) fn write(parts: &Parts) -> anyhow::Result<String> {
+pub(super) fn write(parts: &LinkedPackages) -> anyhow::Result<String> {
     let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut named = Vec::new();
     for package in parts.others() {

@@ -7,6 +7,7 @@ mod archive;
 mod build;
 mod chart;
 mod debian;
+mod digest;
 mod homebrew;
 mod image;
 mod licences;
@@ -22,9 +23,10 @@ mod wheel;
 
 use crate::{terminal::say, workspace::Workspace};
 use anyhow::ensure;
-use build::{Build, Release};
+use build::{ProgramBuild, ReleaseInfo};
+use serde_json::Value;
 use std::{fs, path::PathBuf};
-use target::{TARGETS, Target};
+use target::{ReleaseTarget, TARGETS};
 
 /// The arguments of `dist`.
 #[derive(Clone, Debug, clap::Args)]
@@ -47,7 +49,7 @@ pub(crate) struct Arguments {
 }
 
 /// The features of released programs.
-const FEATURES: &[&str] = &["jemalloc"];
+const FEATURES: &[&str] = &[];
 /// The first line about the program.
 const SUMMARY: &str = "One API for many LLM providers";
 /// The paragraph about the program.
@@ -57,7 +59,7 @@ const DESCRIPTION: &str = "An HTTP service between applications and language mod
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
     let builds = builds(workspace, arguments)?;
     let runnable = builds.iter().find(|build| build.target.is_native());
-    let release = Release::new(workspace, runnable.map(|build| build.program.as_path()))?;
+    let release = ReleaseInfo::new(workspace, runnable.map(|build| build.program.as_path()))?;
     let mut packages = Vec::new();
     let mut archives = Vec::new();
     for build in &builds {
@@ -82,37 +84,46 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     if arguments.is_tried { trial::run(&release, &builds) } else { Ok(()) }
 }
 
-fn builds(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<Vec<Build>> {
-    let targets: Vec<Target> = if arguments.targets.is_empty() {
+fn builds(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<Vec<ProgramBuild>> {
+    let targets: Vec<ReleaseTarget> = if arguments.targets.is_empty() {
         TARGETS.to_vec()
     } else {
-        arguments.targets.iter().map(|it| Target::of(it)).collect::<anyhow::Result<_>>()?
+        arguments.targets.iter().map(|it| ReleaseTarget::of(it)).collect::<anyhow::Result<_>>()?
     };
     if let Some(program) = &arguments.binary {
         ensure!(targets.len() == 1, "--binary takes one --target");
         let program = fs::canonicalize(program)?;
-        let build = |it: &Target| Build::new(workspace, *it, program.clone(), FEATURES);
+        let build =
+            |it: &ReleaseTarget| ProgramBuild::new(workspace, *it, program.clone(), FEATURES);
         return targets.iter().map(build).collect();
     }
-    let build = |target: Target| {
+    let build = |target: ReleaseTarget| {
         let program = target.build(workspace, &arguments.profile, FEATURES)?;
-        Build::new(workspace, target, program, FEATURES)
+        ProgramBuild::new(workspace, target, program, FEATURES)
     };
     targets.into_iter().map(build).collect()
 }
 
+/// Returns a JSON object with one more member.
+fn with_member(mut object: Value, name: &str, value: Value) -> Value {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
+    object
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{TARGETS, Target};
+    use super::{ReleaseTarget, TARGETS};
     use crate::workspace::Workspace;
     use std::fs;
 
     #[test]
     fn targets_are_known_by_their_triples() {
         for target in TARGETS {
-            assert_eq!(Target::of(target.triple).unwrap(), target);
+            assert_eq!(ReleaseTarget::of(target.triple).unwrap(), target);
         }
-        let error = Target::of("x86_64-pc-windows-msvc").unwrap_err().to_string();
+        let error = ReleaseTarget::of("x86_64-pc-windows-msvc").unwrap_err().to_string();
         assert!(error.contains("aarch64-unknown-linux-musl"), "{error}");
     }
 

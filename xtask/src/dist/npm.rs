@@ -1,8 +1,9 @@
 //! Packages for npm: one for each system with the program, and one that runs the right of them.
 
 use super::{
-    build::{Build, Release},
-    tarball::{Tarball, gzip},
+    build::{ProgramBuild, ReleaseInfo},
+    tarball::{TarArchive, gzip},
+    with_member,
 };
 use serde_json::{Map, Value, json};
 use std::{fs, path::PathBuf};
@@ -10,29 +11,31 @@ use std::{fs, path::PathBuf};
 const LAUNCHER: &str = include_str!("npm.js");
 
 /// Writes the packages; the last is the one to install.
-pub(super) fn write(release: &Release<'_>, builds: &[Build]) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn write(
+    release: &ReleaseInfo<'_>,
+    builds: &[ProgramBuild],
+) -> anyhow::Result<Vec<PathBuf>> {
     let mut packages = Vec::new();
     let mut optional = Map::new();
     for build in builds {
         let name = format!("llm-gateway-linux-{}", build.target.npm);
-        let mut about = about(release, &name);
-        about["os"] = json!(["linux"]);
-        about["cpu"] = json!([build.target.npm]);
+        let about = with_member(about(release, &name), "os", json!(["linux"]));
+        let about = with_member(about, "cpu", json!([build.target.npm]));
         let program = ("bin/gateway-server", 0o755, fs::read(&build.program)?);
         let licences = ("THIRD-PARTY-LICENCES.txt", 0o644, build.licences.clone().into_bytes());
         packages.push(pack(release, &name, &about, &[program, licences])?);
         optional.insert(name, release.version.clone().into());
     }
-    let mut about = about(release, "llm-gateway");
-    about["bin"] = json!({ "llm-gateway": "bin/llm-gateway.js" });
-    about["optionalDependencies"] = optional.into();
+    let bin = json!({ "llm-gateway": "bin/llm-gateway.js" });
+    let about = with_member(about(release, "llm-gateway"), "bin", bin);
+    let about = with_member(about, "optionalDependencies", optional.into());
     let launcher = ("bin/llm-gateway.js", 0o755, LAUNCHER.as_bytes().to_vec());
     let readme = ("README.md", 0o644, fs::read(release.workspace.root.join("README.md"))?);
     packages.push(pack(release, "llm-gateway", &about, &[launcher, readme])?);
     Ok(packages)
 }
 
-fn about(release: &Release<'_>, name: &str) -> Value {
+fn about(release: &ReleaseInfo<'_>, name: &str) -> Value {
     json!({
         "name": name,
         "version": release.version,
@@ -44,12 +47,12 @@ fn about(release: &Release<'_>, name: &str) -> Value {
 }
 
 fn pack(
-    release: &Release<'_>,
+    release: &ReleaseInfo<'_>,
     name: &str,
     about: &Value,
     files: &[(&str, u32, Vec<u8>)],
 ) -> anyhow::Result<PathBuf> {
-    let mut tarball = Tarball::new(release.time);
+    let mut tarball = TarArchive::new(release.time);
     let about = serde_json::to_string_pretty(about)? + "\n";
     tarball.file("package/package.json", 0o644, about.as_bytes())?;
     for (file, mode, content) in files {

@@ -12,7 +12,7 @@ use xshell::cmd;
 
 /// The packages of one program, for one system.
 #[derive(Clone, Debug)]
-pub(super) struct Parts {
+pub(super) struct LinkedPackages {
     /// The id of the program's package.
     pub root: String,
     /// Every package, the program's own included, by its id.
@@ -63,7 +63,7 @@ struct Kind {
     kind: Option<String>,
 }
 
-impl Parts {
+impl LinkedPackages {
     /// Asks cargo what is in a program that is built with these features.
     pub(super) fn of(
         workspace: &Workspace,
@@ -120,10 +120,10 @@ fn reach(root: &str, needs: &BTreeMap<String, Vec<String>>) -> BTreeSet<String> 
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::Parts;
+    use super::LinkedPackages;
 
     /// A program with a part of ours, a part of others, and things that do not ship.
-    pub(crate) fn example() -> Parts {
+    pub(crate) fn example() -> LinkedPackages {
         let package = |name: &str, source: &str| {
             format!(
                 r#"{{"id":"{name}-id","name":"{name}","version":"1.0.0","license":"MIT",
@@ -150,7 +150,7 @@ pub(super) mod tests {
             of_program.join(","),
             need("theirs", "null"),
         );
-        Parts::read(&metadata, "program").unwrap()
+        LinkedPackages::read(&metadata, "program").unwrap()
     }
 
     #[test]

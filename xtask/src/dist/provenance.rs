@@ -1,10 +1,9 @@
 //! A statement of how the packages were built: SLSA provenance 1.0, as an in-toto statement.
 //! See <https://slsa.dev/spec/v1.0/provenance>.
 
-use super::build::Release;
+use super::{build::ReleaseInfo, digest::sha256_hex};
 use anyhow::Context as _;
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use std::fs;
 use xshell::cmd;
 
@@ -12,12 +11,12 @@ pub(super) const MEDIA_TYPE: &str = "application/vnd.in-toto+json";
 
 /// States the origin of `subjects`, each a name and a digest with its algorithm.
 pub(super) fn statement(
-    release: &Release<'_>,
+    release: &ReleaseInfo<'_>,
     subjects: &[(String, String)],
 ) -> anyhow::Result<String> {
     let workspace = release.workspace;
     let lock = fs::read(workspace.root.join("Cargo.lock")).context("Cargo.lock")?;
-    let lock = gateway_core::hex(&Sha256::digest(&lock));
+    let lock = sha256_hex(&lock);
     let compiler = cmd!(workspace.shell, "rustc --version").quiet().read()?;
     let subject = |(name, digest): &(String, String)| {
         let (algorithm, value) = digest.split_once(':').unwrap_or(("sha256", digest));

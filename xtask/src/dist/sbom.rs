@@ -1,12 +1,12 @@
 //! A list of what is in the program, for those who watch for holes in it: `CycloneDX` 1.5, as JSON.
 //! See <https://cyclonedx.org/docs/1.5/json/>.
 
-use super::parts::{Package, Parts};
+use super::parts::{LinkedPackages, Package};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
 /// Renders the SBOM as JSON.
-pub(super) fn write(parts: &Parts) -> anyhow::Result<String> {
+pub(super) fn write(parts: &LinkedPackages) -> anyhow::Result<String> {
     let program = parts.packages.get(&parts.root).context("a program is one of its parts")?;
     let components: Vec<Value> =
         parts.packages.values().filter(|it| it.id != parts.root).map(component).collect();

@@ -1,10 +1,9 @@
 //! Checksums of all packages, and their signature: ECDSA over P-256, which `openssl` and `cosign` verify.
 
-use super::{build::Release, provenance};
+use super::{build::ReleaseInfo, digest::sha256_hex, provenance};
 use crate::terminal::say;
 use anyhow::{Context as _, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use sha2::{Digest as _, Sha256};
 use std::{
     fmt::Write as _,
     fs,
@@ -17,7 +16,7 @@ pub(super) const SIGNATURE: &str = "SHA256SUMS.sig";
 pub(super) const PUBLIC_KEY: &str = "llm-gateway.pub";
 
 /// Writes the provenance, the checksums and their signature. Without a key, one is made for this run.
-pub(super) fn write(release: &Release<'_>, key: Option<&Path>) -> anyhow::Result<()> {
+pub(super) fn write(release: &ReleaseInfo<'_>, key: Option<&Path>) -> anyhow::Result<()> {
     let subjects = checksums(&release.dist)?;
     let statement = provenance::statement(release, &subjects)?;
     fs::write(release.file("", "provenance.intoto.json")?, statement)?;
@@ -36,7 +35,7 @@ fn checksums(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
     files.sort();
     let checksum = |path: PathBuf| {
         let name = path.strip_prefix(folder)?.display().to_string();
-        Ok((name, gateway_core::hex(&Sha256::digest(fs::read(&path)?))))
+        Ok((name, sha256_hex(fs::read(&path)?)))
     };
     files.into_iter().map(checksum).collect()
 }
@@ -53,17 +52,16 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn sign(release: &Release<'_>, key: Option<&Path>) -> anyhow::Result<()> {
+fn sign(release: &ReleaseInfo<'_>, key: Option<&Path>) -> anyhow::Result<()> {
     let (shell, dist) = (&release.workspace.shell, &release.dist);
     let scratch = release.workspace.scratch("dist")?;
-    let key = match key {
-        Some(key) => key.to_owned(),
-        None => {
-            say("no signing key: one is made for this run");
-            let made = scratch.join("key.pem");
-            cmd!(shell, "openssl ecparam -name prime256v1 -genkey -noout -out {made}").run()?;
-            made
-        }
+    let key = if let Some(key) = key {
+        key.to_owned()
+    } else {
+        say("no signing key: one is made for this run");
+        let made = scratch.join("key.pem");
+        cmd!(shell, "openssl ecparam -name prime256v1 -genkey -noout -out {made}").run()?;
+        made
     };
     let raw = scratch.join("signature");
     let (sums, public) = (dist.join(SUMS), dist.join(PUBLIC_KEY));
@@ -74,7 +72,7 @@ fn sign(release: &Release<'_>, key: Option<&Path>) -> anyhow::Result<()> {
 }
 
 /// Checks the signature and every checksum of a folder.
-pub(super) fn verify(release: &Release<'_>) -> anyhow::Result<()> {
+pub(super) fn verify(release: &ReleaseInfo<'_>) -> anyhow::Result<()> {
     let (shell, dist) = (&release.workspace.shell, &release.dist);
     let raw = release.workspace.scratch("dist")?.join("signature");
     let text = fs::read_to_string(dist.join(SIGNATURE))?;

@@ -10,7 +10,7 @@ const BLOCK: usize = 512;
 
 /// The owner of an entry, user and group alike.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Owner {
+pub(super) enum FileOwner {
     Root,
     /// The user of the container image.
     Gateway,
@@ -21,25 +21,25 @@ pub(super) const GATEWAY_ID: u32 = 1000;
 
 /// An archive that grows.
 #[derive(Debug)]
-pub(super) struct Tarball {
+pub(super) struct TarArchive {
     bytes: Vec<u8>,
     /// The time of every entry, in seconds since 1970.
     time: u64,
 }
 
-impl Tarball {
+impl TarArchive {
     pub(super) fn new(time: u64) -> Self {
         Self { bytes: Vec::new(), time }
     }
 
     /// Adds a folder.
-    pub(super) fn folder(&mut self, name: &str, mode: u32, owner: Owner) -> anyhow::Result<()> {
-        self.header(&format!("{name}/"), mode, owner, 0, b'5')
+    pub(super) fn folder(&mut self, name: &str, mode: u32, owner: FileOwner) -> anyhow::Result<()> {
+        self.header(&format!("{name}/"), (mode, owner), 0, b'5')
     }
 
     /// Adds a file.
     pub(super) fn file(&mut self, name: &str, mode: u32, content: &[u8]) -> anyhow::Result<()> {
-        self.header(name, mode, Owner::Root, content.len(), b'0')?;
+        self.header(name, (mode, FileOwner::Root), content.len(), b'0')?;
         self.bytes.extend_from_slice(content);
         self.bytes.resize(self.bytes.len().next_multiple_of(BLOCK), 0);
         Ok(())
@@ -47,7 +47,7 @@ impl Tarball {
 
     /// Adds what lies in `folder` under `name`, sorted. Links are followed: an archive stands for itself.
     pub(super) fn tree(&mut self, name: &str, folder: &Path) -> anyhow::Result<()> {
-        self.folder(name, 0o755, Owner::Root)?;
+        self.folder(name, 0o755, FileOwner::Root)?;
         let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
         let mut paths = entries.map(|it| Ok(it?.path())).collect::<anyhow::Result<Vec<_>>>()?;
         paths.sort();
@@ -71,16 +71,16 @@ impl Tarball {
         self.bytes
     }
 
+    /// Adds the head of a member; `kind` is its type flag.
     fn header(
         &mut self,
         name: &str,
-        mode: u32,
-        owner: Owner,
+        (mode, owner): (u32, FileOwner),
         length: usize,
         kind: u8,
     ) -> anyhow::Result<()> {
         let (prefix, name) = split(name)?;
-        let id = if owner == Owner::Root { 0 } else { GATEWAY_ID };
+        let id = if owner == FileOwner::Root { 0 } else { GATEWAY_ID };
         let mut block = Vec::with_capacity(BLOCK);
         let mut field = |text: &str, width: usize| {
             let end = block.len() + width;
@@ -140,7 +140,7 @@ pub(super) fn gzip(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Owner, Tarball, gzip, split};
+    use super::{FileOwner, TarArchive, gzip, split};
     use crate::workspace::Workspace;
     use std::{fs, process::Command};
 
@@ -148,8 +148,8 @@ mod tests {
     fn tar_reads_what_was_written() {
         let folder = Workspace::find().unwrap().scratch("tarball").unwrap();
         let long = format!("{}/{}", "a".repeat(90), "b".repeat(90));
-        let mut tarball = Tarball::new(86_400);
-        tarball.folder("data", 0o750, Owner::Gateway).unwrap();
+        let mut tarball = TarArchive::new(86_400);
+        tarball.folder("data", 0o750, FileOwner::Gateway).unwrap();
         tarball.file("bin/program", 0o755, b"content").unwrap();
         tarball.file(&long, 0o644, b"").unwrap();
         let path = folder.join("a.tar.gz");

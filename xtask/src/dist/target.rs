@@ -7,7 +7,7 @@ use xshell::cmd;
 
 /// A system, and its names in each kind of package.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Target {
+pub(super) struct ReleaseTarget {
     pub(super) triple: &'static str,
     /// The name of the architecture for Debian and for container images.
     pub(super) image: &'static str,
@@ -20,15 +20,15 @@ pub(super) struct Target {
 }
 
 /// All systems.
-pub(super) const TARGETS: [Target; 2] = [
-    Target {
+pub(super) const TARGETS: [ReleaseTarget; 2] = [
+    ReleaseTarget {
         triple: "x86_64-unknown-linux-musl",
         image: "amd64",
         npm: "x64",
         machine: "x86_64",
         elf: 62,
     },
-    Target {
+    ReleaseTarget {
         triple: "aarch64-unknown-linux-musl",
         image: "arm64",
         npm: "arm64",
@@ -37,7 +37,7 @@ pub(super) const TARGETS: [Target; 2] = [
     },
 ];
 
-impl Target {
+impl ReleaseTarget {
     /// The system of this name.
     pub(super) fn of(triple: &str) -> anyhow::Result<Self> {
         let found = TARGETS.into_iter().find(|it| it.triple == triple);

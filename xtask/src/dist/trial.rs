@@ -1,11 +1,11 @@
 //! Each package, installed as its users do and run: programs in a root folder that holds nothing else.
 
 use super::{
-    build::{Build, Release},
+    build::{ProgramBuild, ReleaseInfo},
     image::PROGRAM,
     signature,
     tarball::GATEWAY_ID,
-    target::Target,
+    target::ReleaseTarget,
 };
 use crate::{
     clock::Stopwatch,
@@ -31,17 +31,17 @@ const CHAT: &str = r#"{"model":"fake/echo","messages":[{"role":"user","content":
 /// The time for the first answer.
 const START: Duration = Duration::from_secs(30);
 
-/// What was seen of a package: seconds to its first answer, and its resident memory then.
-struct Observation {
+/// The time from the start to the first answer, and the resident memory then.
+struct TrialResult {
     first_answer: Duration,
     resident: String,
 }
 
 /// Tries every package.
-pub(super) fn run(release: &Release<'_>, builds: &[Build]) -> anyhow::Result<()> {
+pub(super) fn run(release: &ReleaseInfo<'_>, builds: &[ProgramBuild]) -> anyhow::Result<()> {
     let mut rows = vec![["package", "first answer", "resident"].map(str::to_owned).to_vec()];
     let mut tally = Tally::default();
-    let mut note = |what: &str, result: anyhow::Result<Option<Observation>>| {
+    let mut note = |what: &str, result: anyhow::Result<Option<TrialResult>>| {
         tally = tally + Tally::one(result.is_ok());
         match result {
             Ok(None) => say(format!("ok    {what}")),
@@ -58,7 +58,7 @@ pub(super) fn run(release: &Release<'_>, builds: &[Build]) -> anyhow::Result<()>
             say(format!("{}: built and checked, but nothing runs it here", build.target.triple));
             continue;
         };
-        let trial = Trial { release, build, runner: &runner };
+        let trial = PackageTrial { release, build, runner: &runner };
         let name = build.target.image;
         note(&format!("archive {name}"), trial.archive().map(Some));
         note(&format!("deb {name}"), trial.debian().map(Some));
@@ -80,22 +80,23 @@ pub(super) fn run(release: &Release<'_>, builds: &[Build]) -> anyhow::Result<()>
     test::judge(tally)
 }
 
-/// What a program of this system is started with: nothing, or an emulator; none if there is none.
-fn runner(target: Target) -> Option<Vec<PathBuf>> {
+/// Returns the command prefix of a program of this system: empty, or an emulator; `None` if there is
+/// no emulator.
+fn runner(target: ReleaseTarget) -> Option<Vec<PathBuf>> {
     if target.is_native() {
         return Some(Vec::new());
     }
     program(&format!("qemu-{}-static", target.machine)).map(|emulator| vec![emulator])
 }
 
-struct Trial<'a> {
-    release: &'a Release<'a>,
-    build: &'a Build,
+struct PackageTrial<'a> {
+    release: &'a ReleaseInfo<'a>,
+    build: &'a ProgramBuild,
     runner: &'a [PathBuf],
 }
 
-impl Trial<'_> {
-    fn archive(&self) -> anyhow::Result<Observation> {
+impl PackageTrial<'_> {
+    fn archive(&self) -> anyhow::Result<TrialResult> {
         let name = self.build.archive_name(&self.release.version);
         let archive = self.release.dist.join(format!("{name}.tar.gz"));
         let root = self.empty("archive")?;
@@ -104,7 +105,7 @@ impl Trial<'_> {
     }
 
     /// Unpacks the members as `dpkg` does, for which a bare root has no room.
-    fn debian(&self) -> anyhow::Result<Observation> {
+    fn debian(&self) -> anyhow::Result<TrialResult> {
         let version = &self.release.version;
         let name = format!("deb/llm-gateway_{version}_{}.deb", self.build.target.image);
         let package = self.release.dist.join(name);
@@ -126,10 +127,10 @@ impl Trial<'_> {
     }
 
     /// Reads the layout as an engine does, and runs the image with its own user and environment.
-    fn image(&self) -> anyhow::Result<Observation> {
+    fn image(&self) -> anyhow::Result<TrialResult> {
         let layout = self.release.dist.join("oci");
         let blob = |descriptor: &Value| {
-            let digest = descriptor["digest"].as_str().unwrap_or_default();
+            let digest = descriptor.get("digest").and_then(Value::as_str).unwrap_or_default();
             layout.join("blobs").join(digest.replace(':', "/"))
         };
         let read = |path: PathBuf| -> anyhow::Result<Value> {
@@ -138,31 +139,35 @@ impl Trial<'_> {
             )?)
         };
         let index = read(layout.join("index.json"))?;
-        let index = read(blob(&index["manifests"][0]))?;
-        let images = index["manifests"].as_array().context("images")?;
+        let index = read(blob(member(&index, "/manifests/0")?))?;
+        let images = member(&index, "/manifests")?.as_array().context("images")?;
         let image = self.build.target.image;
-        let own = images.iter().find(|it| it["platform"]["architecture"] == image);
+        let own = images
+            .iter()
+            .find(|it| it.pointer("/platform/architecture").is_some_and(|it| it == image));
         let manifest = read(blob(own.context("no image for the system")?))?;
-        let config = &read(blob(&manifest["config"]))?["config"];
+        let config = read(blob(member(&manifest, "/config")?))?;
+        let config = member(&config, "/config")?;
         let root = self.empty("image")?;
         let mut size = 0;
-        for layer in manifest["layers"].as_array().into_iter().flatten() {
-            size += layer["size"].as_u64().unwrap_or_default();
+        for layer in member(&manifest, "/layers")?.as_array().into_iter().flatten() {
+            size += layer.get("size").and_then(Value::as_u64).unwrap_or_default();
             unpack(&blob(layer), &root)?;
         }
         say(format!("image {image}: {:.1} MB", f64::from(u32::try_from(size)?) / 1e6));
         ensure!(
-            config["User"] == format!("{GATEWAY_ID}:{GATEWAY_ID}"),
+            *member(config, "/User")? == format!("{GATEWAY_ID}:{GATEWAY_ID}"),
             "not for a user of its own"
         );
-        let variables = config["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let variables =
+            member(config, "/Env")?.as_array().into_iter().flatten().filter_map(Value::as_str);
         let mut variables: Vec<_> = variables.filter_map(|it| it.split_once('=')).collect();
         // What a container's network would do.
         variables.push(("LLM_GATEWAY_HOST", "127.0.0.1"));
         self.in_root(&root, PROGRAM, &variables)
     }
 
-    fn pip(&self) -> anyhow::Result<Observation> {
+    fn pip(&self) -> anyhow::Result<TrialResult> {
         let folder = self.empty("pip")?;
         let shell = &self.release.workspace.shell;
         cmd!(shell, "python3 -m venv {folder}/venv").quiet().run()?;
@@ -173,7 +178,7 @@ impl Trial<'_> {
         self.answers(Command::new(folder.join("venv/bin/llm-gateway")), &folder, &[])
     }
 
-    fn npm(&self) -> anyhow::Result<Observation> {
+    fn npm(&self) -> anyhow::Result<TrialResult> {
         let folder = self.empty("npm")?;
         let version = &self.release.version;
         let package = |name: &str| self.release.dist.join(format!("npm/{name}-{version}.tgz"));
@@ -193,7 +198,7 @@ impl Trial<'_> {
         root: &Path,
         program: &str,
         variables: &[(&str, &str)],
-    ) -> anyhow::Result<Observation> {
+    ) -> anyhow::Result<TrialResult> {
         for folder in ["data", "tmp"] {
             fs::create_dir_all(root.join(folder))?;
         }
@@ -220,7 +225,7 @@ impl Trial<'_> {
         mut command: Command,
         folder: &Path,
         variables: &[(&str, &str)],
-    ) -> anyhow::Result<Observation> {
+    ) -> anyhow::Result<TrialResult> {
         let (port, keys) = (free_port()?.to_string(), format!("trial:{KEY}"));
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.env("LLM_GATEWAY_DATA_DIR", folder.join("data"));
@@ -240,7 +245,7 @@ impl Trial<'_> {
         ensure!(reply.status == 200 && reply.body.contains("hello"), "{reply:?}");
         let status = fs::read_to_string(format!("/proc/{}/status", gateway.pid()))?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        Ok(Observation { first_answer, resident: resident.unwrap_or_default().trim().to_owned() })
+        Ok(TrialResult { first_answer, resident: resident.unwrap_or_default().trim().to_owned() })
     }
 
     fn empty(&self, name: &str) -> anyhow::Result<PathBuf> {
@@ -251,6 +256,11 @@ impl Trial<'_> {
         fs::create_dir_all(&folder)?;
         Ok(folder)
     }
+}
+
+/// Returns what a document of the image has at a path.
+fn member<'a>(document: &'a Value, path: &str) -> anyhow::Result<&'a Value> {
+    document.pointer(path).with_context(|| format!("the image has no {path}"))
 }
 
 fn unpack(archive: &Path, into: &Path) -> anyhow::Result<()> {

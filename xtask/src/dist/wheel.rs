@@ -1,13 +1,13 @@
 //! Packages for pip: one wheel for each system, which carries the program.
 
-use super::build::{Build, Release};
+use super::build::{ProgramBuild, ReleaseInfo};
 use std::{fs, path::PathBuf};
 use xshell::cmd;
 
 const PACK: &str = include_str!("wheel.py");
 
 /// Writes the wheel. A static program runs with every C library.
-pub(super) fn write(release: &Release<'_>, build: &Build) -> anyhow::Result<PathBuf> {
+pub(super) fn write(release: &ReleaseInfo<'_>, build: &ProgramBuild) -> anyhow::Result<PathBuf> {
     let workspace = release.workspace;
     let script = workspace.scratch("dist")?.join("wheel.py");
     fs::write(&script, PACK)?;

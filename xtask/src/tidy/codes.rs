@@ -4,7 +4,7 @@ use super::Source;
 use std::collections::BTreeSet;
 
 const PAGE: &str = "docs/troubleshooting.md";
-const KINDS: &str = "crates/gateway-core/src/error.rs";
+const KINDS: &str = "crates/gateway-core/src/error_kind.rs";
 /// The files beside `KINDS` with codes that are the values of a match.
 const MATCHES: &[&str] = &["crates/gateway-net/src/client/error.rs"];
 
@@ -23,7 +23,7 @@ pub(super) fn check(files: &[Source]) -> Vec<String> {
     let assigned: BTreeSet<String> = crates.flat_map(|file| assigned(&file.text)).collect();
     real.extend(assigned);
     let missing = real.iter().filter(|code| !shown.contains(*code));
-    let sources = || files.iter().filter(|file| file.path.ends_with(".rs"));
+    let sources = || files.iter().filter(|file| file.is("rs"));
     let gone = shown.iter().filter(|code| {
         let quoted = format!("\"{code}\"");
         !sources().any(|file| file.text.contains(&quoted))
