@@ -121,9 +121,7 @@ impl Connection {
             return Ok(result);
         }
         if exchange.status.is_success() {
-            // Some servers answer without the handshake that they know.
-            let has_session = exchange.headers.contains_key(SESSION);
-            let era = if has_session { IS_LEGACY } else { IS_STATELESS };
+            let era = if is_of_older_server(&exchange) { IS_LEGACY } else { IS_STATELESS };
             self.era.store(era, Ordering::Relaxed);
         }
         answer(exchange)
@@ -183,6 +181,15 @@ impl Connection {
         }
         all
     }
+}
+
+/// Whether a server that knows only handshakes has answered without one, as some do: it names a
+/// session, and its result lacks the type that results of newer servers have.
+fn is_of_older_server(exchange: &McpExchange) -> bool {
+    let result = exchange.message.as_ref().and_then(|message| message.result.as_ref());
+    let members = result.and_then(|result| result.read::<JsonObject>().ok());
+    let has_type = members.is_some_and(|members| members.contains_key("resultType"));
+    exchange.headers.contains_key(SESSION) && !has_type
 }
 
 /// The result or the error in an answer.
@@ -261,6 +268,23 @@ pub(super) fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn session_without_type_of_result_is_that_of_an_older_server() {
+        let check = |session: bool, result: &str, expected: bool| {
+            let mut headers = HeaderMap::new();
+            if session {
+                headers.insert(SESSION, HeaderValue::from_static("s"));
+            }
+            let message = ResponseMessage { result: Json::parse(result).ok(), error: None };
+            let status = http::StatusCode::OK;
+            let exchange = McpExchange { status, headers, message: Some(message) };
+            assert_eq!(is_of_older_server(&exchange), expected, "{result}");
+        };
+        check(true, r#"{"tools":[]}"#, true);
+        check(true, r#"{"resultType":"complete","tools":[]}"#, false);
+        check(false, r#"{"tools":[]}"#, false);
+    }
 
     #[test]
     fn header_values_are_plain_or_encoded() {
