@@ -55,6 +55,7 @@ mod lost_replicas;
 mod matrix;
 mod mcp;
 mod mcp_announcements;
+mod mcp_oauth;
 mod mcp_relay;
 mod mcp_requests;
 mod meanings;

@@ -47,6 +47,8 @@ struct UpstreamState {
     numbered: Option<fn(usize, &[u8]) -> Script>,
     /// The script for the request of this path and body, if none is queued.
     addressed: Option<fn(&str, &[u8]) -> Script>,
+    /// The script for the request with this head and body, if none is queued.
+    by_head: Option<fn(&MessageHead, &[u8]) -> Script>,
     exchanges: Vec<Exchange>,
     /// Whether requests are answered without being recorded.
     is_forgetful: bool,
@@ -93,6 +95,11 @@ impl Upstream {
     /// Sets the scripts of requests without a queued one, by path and body.
     pub fn addressed(&self, script: fn(&str, &[u8]) -> Script) {
         self.shared.with(|state| state.addressed = Some(script));
+    }
+
+    /// Sets the scripts of requests without a queued one, by head and body.
+    pub fn by_head(&self, script: fn(&MessageHead, &[u8]) -> Script) {
+        self.shared.with(|state| state.by_head = Some(script));
     }
 
     /// Stops recording requests, for load that would fill the memory of the test.
@@ -153,7 +160,8 @@ impl SharedState {
             let number = state.exchanges.len();
             let numbered = || state.numbered.map(|script| script(number, &body));
             let addressed = || state.addressed.map(|script| script(head.word(1), &body));
-            let script = planned.or_else(numbered).or_else(addressed);
+            let by_head = || state.by_head.map(|script| script(&head, &body));
+            let script = planned.or_else(numbered).or_else(addressed).or_else(by_head);
             let script = script.unwrap_or_else(|| openai::usual(&body));
             if !state.is_forgetful {
                 let exchange = Exchange { connection, head, body, sent: 0, ended: None };

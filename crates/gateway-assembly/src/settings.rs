@@ -1,15 +1,17 @@
 //! Conversions from sections of the configuration to the settings of other crates.
 
+use anyhow::Context as _;
 use gateway_config::{
-    ClientCompat, ClientLimits, ClientPriority, ConfiguredClient, IpNetwork, McpEntry,
+    ClientCompat, ClientLimits, ClientPriority, ConfiguredClient, IpNetwork, McpEntry, ServiceUrl,
     ServicesSection, ToolEntry, UpstreamHeader,
 };
 use gateway_http::request::peer;
 use gateway_limits as limits;
 use gateway_tools::{
-    ClientSettings, McpSettings, ServicesSettings, ToolConfigError, ToolRegistry, ToolSettings,
+    ClientCredential, ClientSettings, McpSettings, OAuthSettings, ServicesSettings, SigningKey,
+    ToolConfigError, ToolRegistry, ToolSettings,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Builds the registry of all tools, built in or configured.
 ///
@@ -79,20 +81,53 @@ fn tool(it: &ToolEntry) -> Result<ToolSettings, &'static str> {
 }
 
 /// Returns the settings of the MCP server `name`; `None` without an address.
-pub(crate) fn mcp(name: &str, it: &McpEntry) -> Option<McpSettings> {
+///
+/// # Errors
+///
+/// If the private key of the OAuth client cannot be read.
+pub(crate) fn mcp(name: &str, it: &McpEntry) -> anyhow::Result<Option<McpSettings>> {
+    let Some(url) = &it.url else { return Ok(None) };
+    let oauth = oauth(it).with_context(|| format!("mcp.{name}.oauth_private_key_file"))?;
     let header = |(name, value): (&String, &UpstreamHeader)| {
         Some((name.parse().ok()?, value.value().clone()))
     };
-    Some(McpSettings {
+    Ok(Some(McpSettings {
         name: name.into(),
-        url: it.url.as_ref()?.as_str().to_owned(),
+        url: url.as_str().to_owned(),
         headers: it.headers.iter().filter_map(header).collect(),
+        oauth,
         prefix: it.prefix(name),
         allowed: it.tools.clone(),
         timeout: it.timeout,
         idempotent: it.idempotent,
         max_bytes: it.max_response_bytes.0,
-    })
+    }))
+}
+
+/// Returns the gateway as an OAuth client of an MCP server, if it is one.
+///
+/// # Errors
+///
+/// If its private key cannot be read.
+fn oauth(it: &McpEntry) -> anyhow::Result<Option<OAuthSettings>> {
+    let Some(client_id) = it.oauth_client_id.clone() else { return Ok(None) };
+    let secret = it.oauth_client_secret.clone().map(ClientCredential::Secret);
+    let credential = match (secret, &it.oauth_private_key_file) {
+        (Some(secret), _) => secret,
+        (None, Some(path)) => {
+            let key = SigningKey::from_pem(&std::fs::read(path)?)?;
+            ClientCredential::Key(Arc::new(key))
+        }
+        (None, None) => return Ok(None),
+    };
+    let url = |url: &Option<ServiceUrl>| url.as_ref().map(|url| url.as_str().to_owned());
+    Ok(Some(OAuthSettings {
+        client_id,
+        credential,
+        scopes: it.oauth_scopes.clone(),
+        issuer: url(&it.oauth_issuer),
+        token_url: url(&it.oauth_token_url),
+    }))
 }
 
 /// Returns a client, with limits kept in `accounts`: its own, and those of `defaults` of which it has

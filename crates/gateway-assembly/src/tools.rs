@@ -104,9 +104,12 @@ fn executor(
     let limits =
         ExecutorLimits { running: it.running, breaker, random, ..ExecutorLimits::default() };
     let client = ServiceClient::new(&connections)?;
-    let servers = it.servers.iter().filter_map(|(name, server)| settings::mcp(name, server));
+    let servers = it.servers.iter().map(|(name, server)| settings::mcp(name, server));
+    let servers: Vec<_> = servers.collect::<Result<_, _>>()?;
     let subscribers: Arc<dyn McpSubscribers> = Arc::new(sessions.clone());
     let servers = servers
+        .into_iter()
+        .flatten()
         .map(|it| McpServer::new(it, client.clone()).announcing_to(Arc::clone(&subscribers)));
     let executor = ToolExecutor::new(registry, &limits).with_servers(servers, &limits);
     Ok(executor.remembering(Arc::clone(&stores.idempotency)).observed(call_metrics()))

@@ -67,7 +67,8 @@ const TOOL: &[&str] = &[
     "path = \"/{x}\"",
     "parameters = { type = \"object\", properties = { x = { type = \"string\" } } }",
 ];
-const SERVER: &[&str] = &["url = \"http://lab:1\""];
+const SERVER: &[&str] =
+    &["url = \"http://lab:1\"", "oauth_client_id = \"a\"", "oauth_client_secret = \"s\""];
 const TAXONOMY: &[&str] = &["id = \"a\""];
 const ROUTE: &[&str] = &["model = \"best\"", "targets = [\"gpt-5\"]"];
 

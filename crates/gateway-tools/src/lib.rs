@@ -37,7 +37,9 @@ pub use self::{
     context_management::ContextManagementClient,
     executor::{ExecutorLimits, ToolExecutor, ToolObserver},
     local_models::{ModelListError, ReportedModel, reported_models},
-    mcp::{McpServer, McpSettings},
+    mcp::{
+        ClientCredential, McpServer, McpSettings, OAuthSettings, OAuthSettingsError, SigningKey,
+    },
     path::PathTemplate,
     proxy::ProxyTool,
     registry::{ToolPolicy, ToolRegistry},

@@ -15,10 +15,15 @@ mod handshake;
 mod input_rounds;
 mod listener;
 mod message;
+mod oauth;
 mod result;
 mod server;
 mod settings;
 mod stream_exchange;
 mod tool;
 
-pub use self::{server::McpServer, settings::McpSettings};
+pub use self::{
+    oauth::{ClientCredential, OAuthSettings, OAuthSettingsError, SigningKey},
+    server::McpServer,
+    settings::McpSettings,
+};

@@ -13,6 +13,7 @@ use super::{
     endpoint::{ExchangeRules, McpEndpoint},
     exchange::{self, McpExchange},
     message::{ErrorMessage, RequestMessage, ResponseMessage, STATELESS},
+    oauth::OAuthClient,
     result,
     settings::McpSettings,
 };
@@ -36,6 +37,8 @@ const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 pub(super) struct Connection {
     pub(super) settings: Arc<McpSettings>,
     pub(super) client: ServiceClient,
+    /// The source of tokens, if the gateway is an OAuth client of the server.
+    oauth: Option<OAuthClient>,
     era: Arc<AtomicU8>,
     /// Whether the server has been found to have no stream that belongs to no request.
     pub(super) has_no_stream: Arc<AtomicBool>,
@@ -64,9 +67,12 @@ const IS_LEGACY: u8 = 2;
 
 impl Connection {
     pub(super) fn new(settings: McpSettings, client: ServiceClient) -> Self {
+        let oauth = settings.oauth.clone();
+        let oauth = oauth.map(|oauth| OAuthClient::new(client.clone(), oauth, &settings.url));
         Self {
             settings: Arc::new(settings),
             client,
+            oauth,
             era: Arc::new(AtomicU8::new(UNKNOWN)),
             has_no_stream: Arc::default(),
             announces_lists: Arc::default(),
@@ -171,7 +177,8 @@ impl Connection {
 
     /// Returns the place where the server takes messages with these headers.
     pub(super) fn endpoint<'a>(&'a self, headers: &'a HeaderMap) -> McpEndpoint<'a> {
-        McpEndpoint { client: &self.client, url: &self.settings.url, headers }
+        let (client, url) = (&self.client, &*self.settings.url);
+        McpEndpoint { client, url, headers, oauth: self.oauth.as_ref() }
     }
 
     pub(super) fn headers(&self, context: &ToolContext) -> HeaderMap {

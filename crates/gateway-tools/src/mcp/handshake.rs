@@ -144,9 +144,8 @@ impl Connection {
 
     pub(super) async fn close_session(&self, session: &ServerSession) {
         if session.headers.contains_key(SESSION) {
-            let ending = self.client.inner().delete(&self.settings.url);
             // A session that is not ended ends by itself.
-            let _ = time::timeout(GOODBYE, ending.headers(session.headers.clone()).send()).await;
+            let _ = time::timeout(GOODBYE, self.endpoint(&session.headers).end()).await;
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Settings of an MCP server.
 
+use super::oauth::OAuthSettings;
 use http::{HeaderName, HeaderValue};
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -12,6 +13,8 @@ pub struct McpSettings {
     pub url: String,
     /// Headers for every request to it; values that are secret are marked so.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The gateway as an OAuth client of the server, if it is one.
+    pub oauth: Option<OAuthSettings>,
     /// Prefix of its tool names.
     pub prefix: String,
     /// Allowed tools, by the server's names; a trailing `*` matches any suffix. Empty allows
@@ -56,6 +59,7 @@ mod tests {
             name: "lab".into(),
             url: String::new(),
             headers: Vec::new(),
+            oauth: None,
             prefix: "lab_".to_owned(),
             allowed: allowed.iter().map(ToString::to_string).collect(),
             timeout: Duration::ZERO,
