@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod breaker;
 mod clock;
 mod compose;
 mod embedded;
@@ -38,6 +39,8 @@ mod redis;
 mod request_log;
 mod settings;
 mod stores;
+#[cfg(feature = "tls")]
+mod tls;
 mod usage_journal;
 
 pub use self::{

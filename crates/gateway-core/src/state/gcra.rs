@@ -5,6 +5,7 @@
 //! kept apart, both as integers below 2^53, so that nothing is ever rounded and the script in Redis,
 //! which computes with doubles, decides alike.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The microseconds of a minute: fractions of a unit are counted in these.
@@ -24,7 +25,7 @@ pub struct Rate {
 }
 
 /// The units of a limit that were taken and have not grown back.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct RateDebt {
     /// The whole units available.
     pub units: u64,

@@ -2,6 +2,7 @@
 
 use super::{BudgetGrant, LeaseReply, LeaseRequest, RateGrant, Refusal, SlotGrant, gcra::RateDebt};
 use crate::NanoDollars;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// The time for which a dead holder is remembered, so that it can come back and its money is not
@@ -9,17 +10,21 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 const REMEMBERED: Duration = Duration::from_hours(1);
 
 /// The limits of one key, and who holds what of them.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
 pub struct SharedLimits {
     /// The debt of each limit by rate.
+    #[serde(with = "by_name")]
     pub rates: BTreeMap<Arc<str>, RateDebt>,
     /// The sum spent of each budget.
+    #[serde(with = "by_name")]
     pub budgets: BTreeMap<Arc<str>, SpentBudget>,
+    #[serde(with = "by_name")]
     holders: BTreeMap<Arc<str>, LeaseHolder>,
 }
 
 /// The sum that was spent of a budget.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SpentBudget {
     /// The amount spent in the term, in nano-dollars.
     pub spent: NanoDollars,
@@ -27,14 +32,16 @@ pub struct SpentBudget {
     pub until_us: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 struct LeaseHolder {
     until_us: u64,
+    #[serde(with = "by_name")]
     slots: BTreeMap<Arc<str>, u64>,
+    #[serde(with = "by_name")]
     budgets: BTreeMap<Arc<str>, HeldBudget>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 struct HeldBudget {
     spent: u64,
     held: u64,
@@ -45,11 +52,16 @@ struct HeldBudget {
 impl SharedLimits {
     /// Whether nothing would change if this were forgotten.
     pub fn is_idle(&self, now_us: u64) -> bool {
-        let is_over = |holder: &LeaseHolder| holder.until_us <= now_us;
+        self.idle_from_us() <= now_us
+    }
+
+    /// The moment from which on nothing would change if this were forgotten, in microseconds.
+    pub fn idle_from_us(&self) -> u64 {
         let minute = 60_000_000;
-        self.holders.values().all(is_over)
-            && self.budgets.values().all(|budget| budget.until_us <= now_us)
-            && self.rates.values().all(|debt| debt.at_us.saturating_add(60 * minute) <= now_us)
+        let holders = self.holders.values().map(|holder| holder.until_us);
+        let budgets = self.budgets.values().map(|budget| budget.until_us);
+        let rates = self.rates.values().map(|debt| debt.at_us.saturating_add(60 * minute));
+        holders.chain(budgets).chain(rates).max().unwrap_or_default()
     }
 
     /// The money that holders have set aside of the budget `name`.
@@ -211,5 +223,25 @@ impl SharedLimits {
     fn budget_taken(&self, name: &str) -> u64 {
         let spent = self.budgets.get(name).map_or(0, |budget| budget.spent.0);
         spent.saturating_add(self.held(name).0)
+    }
+}
+
+/// Maps by name, as objects.
+mod by_name {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::{collections::BTreeMap, sync::Arc};
+
+    pub(super) fn serialize<S: Serializer, T: Serialize>(
+        map: &BTreeMap<Arc<str>, T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(map.iter().map(|(name, value)| (&**name, value)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<Arc<str>, T>, D::Error> {
+        let map: BTreeMap<String, T> = Deserialize::deserialize(deserializer)?;
+        Ok(map.into_iter().map(|(name, value)| (Arc::from(name), value)).collect())
     }
 }

@@ -3,12 +3,12 @@
 use super::{
     open,
     table_view::{STATE_TABLE, TableView, unreadable},
-    write_job::{PendingWrite, WriteError, WriteJob},
+    write_error::WriteError,
     writer::{self, Writer},
 };
 use crate::{
     clock::StoreClock,
-    kv::{Durable, KvEngine, KvStore, ReadView, WriteTxn},
+    kv::{Durable, KvEngine, KvStore, PendingWrite, ReadView, WriteJob, WriteTxn},
     settings::{Durability, EmbeddedSettings},
     stores::{DurabilityClass, HealthProbe, StoreHealth},
 };

@@ -13,7 +13,7 @@
 mod file;
 mod open;
 mod table_view;
-mod write_job;
+mod write_error;
 mod writer;
 
 pub(crate) use self::file::FileStore;

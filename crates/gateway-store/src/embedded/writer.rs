@@ -4,9 +4,13 @@ use super::{
     file::{FileShared, WriterCommand},
     open,
     table_view::{self, STATE_TABLE, TableView},
-    write_job::{WriteError, WriteJob},
+    write_error::WriteError,
 };
-use crate::{clock::StoreClock, kv::Durable, settings::Durability};
+use crate::{
+    clock::StoreClock,
+    kv::{Durable, WriteJob},
+    settings::Durability,
+};
 use gateway_tasks::failpoint;
 use redb::Database;
 use std::{mem, sync::Arc, thread, time::Duration};
@@ -96,7 +100,7 @@ impl Writer {
         let written = self.try_write(&mut jobs, sync);
         self.is_writing = false;
         for job in jobs {
-            job.end(written.clone());
+            job.end(written.clone().map_err(Into::into));
         }
     }
 

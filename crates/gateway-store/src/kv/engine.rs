@@ -15,6 +15,12 @@ pub(crate) enum Durable {
 
 /// A key-value engine with ordered keys.
 pub(crate) trait KvEngine: Send + Sync + 'static {
+    /// Whether several processes use the map at once.
+    const IS_SHARED: bool = false;
+
+    /// Maximum expired records removed in one step; bounds the time others wait.
+    const SWEEP: usize = 1_000;
+
     /// Looks at one moment of the map.
     fn read<T: Send + 'static>(
         &self,

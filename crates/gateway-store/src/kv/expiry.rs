@@ -7,9 +7,6 @@ use super::{
 };
 use gateway_core::state::StoreError;
 
-/// Maximum expired records removed in one step; bounds the time others wait.
-pub(super) const SWEEP: usize = 1_000;
-
 /// Notes that the thing at `object` ends at `at`, instead of `before`.
 pub(super) fn schedule(txn: &mut WriteTxn<'_>, object: &[u8], before: Option<u64>, at: u64) {
     if let Some(before) = before {
@@ -29,9 +26,9 @@ pub(super) fn is_due(view: &dyn ReadView, now: u64) -> Result<bool, StoreError> 
     Ok(!view.scan(key_layout::expired(now), 1)?.is_empty())
 }
 
-/// Forgets some of what has ended; says how many.
-pub(super) fn sweep(txn: &mut WriteTxn<'_>) -> Result<usize, StoreError> {
-    let ended = txn.scan(key_layout::expired(txn.now), SWEEP)?;
+/// Forgets at most `limit` records that have ended; returns their number.
+pub(super) fn sweep(txn: &mut WriteTxn<'_>, limit: usize) -> Result<usize, StoreError> {
+    let ended = txn.scan(key_layout::expired(txn.now), limit)?;
     for (note, _) in &ended {
         let Some((at, object)) = key_layout::read_expiry(note) else {
             txn.remove(note.clone());

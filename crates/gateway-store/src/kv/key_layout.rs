@@ -4,6 +4,7 @@
 //! o <kind> <tenant> <id>            the thing itself
 //! o <kind> <tenant> <id> b          its body
 //! o <kind> <tenant> <id> m <n>      its n-th part
+//! o <kind> <tenant> <id> c          the claim on it, where processes share the map
 //! o <kind> <tenant> <id> d <turn>   a turn that it holds
 //! l <tenant> <created> <id>         a session, to be listed newest first
 //! x <expires> <kind> <tenant> <id>  when a thing ends
@@ -63,6 +64,11 @@ pub(crate) fn parts_from(object: &[u8], n: u64) -> Range<Vec<u8>> {
 /// The place of the body of a thing.
 pub(crate) fn body(object: &[u8]) -> Vec<u8> {
     [object, b"b"].concat()
+}
+
+/// The place of the claim of a thing.
+pub(crate) fn claim(object: &[u8]) -> Vec<u8> {
+    [object, b"c"].concat()
 }
 
 /// The place of the note that a thing holds `turn`.

@@ -178,10 +178,15 @@ pub(crate) fn order(totals: &Totals) -> (u64, &str, &str, &str, &str) {
     (*day, client, model, provider, outcome)
 }
 
+/// Returns the names of totals among those of their client.
+pub(crate) fn totals_id(totals: &Totals) -> String {
+    let Totals { day, model, provider, outcome, .. } = totals;
+    [&*format!("{day:08}"), model, provider, outcome].join("\0")
+}
+
 fn add(txn: &mut WriteTxn<'_>, limits: &StoreLimits, more: &Totals) -> Result<(), StoreError> {
-    let day = more.day;
-    let id = [&*format!("{day:08}"), &more.model, &more.provider, &more.outcome].join("\0");
-    let object = key_layout::object(RecordKind::Totals, &tenant(&more.client)?.key(id));
+    let object =
+        key_layout::object(RecordKind::Totals, &tenant(&more.client)?.key(totals_id(more)));
     let sum = if let Some(json) = txn.get(&object)? {
         let mut sum: TotalsRecord = record::read("ledger total", &json)?;
         sum.totals.add(more);

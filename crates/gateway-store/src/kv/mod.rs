@@ -17,14 +17,17 @@ mod request_log;
 mod response;
 mod session;
 pub(crate) mod session_change;
+mod session_claim;
 mod session_port;
 mod tenant_usage;
+mod write_job;
 mod write_txn;
 
 pub(crate) use self::{
     engine::{Durable, KvEngine},
     ports::KvStore,
     quotas::KvQuotas,
+    write_job::{PendingWrite, WriteJob},
     write_txn::{ReadView, WriteSet, WriteTxn},
 };
 

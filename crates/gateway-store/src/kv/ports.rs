@@ -55,9 +55,9 @@ impl<E: KvEngine> KvStore<E> {
         }
         let swept = self.write(Durable::Visible, |txn, limits| {
             request_log::trim(txn, limits.request_log)?;
-            expiry::sweep(txn)
+            expiry::sweep(txn, E::SWEEP)
         });
-        Ok(swept.await? >= expiry::SWEEP)
+        Ok(swept.await? >= E::SWEEP)
     }
 
     pub(super) async fn read<T: Send + 'static>(
@@ -205,7 +205,8 @@ impl<E: KvEngine> IdempotencyStore for KvStore<E> {
         lease: Duration,
     ) -> Result<BeginResult, StoreError> {
         let (key, fingerprint, token) = (key.clone(), *fingerprint, token.to_owned());
-        let process = self.clock.started();
+        // A record of a shared map outlives the process that made it.
+        let process = if E::IS_SHARED { 0 } else { self.clock.started() };
         // A crash that forgets an attempt has ended it too, unless what it did is out of reach.
         let wait = if lease <= idempotency::RENEWED { Durable::Visible } else { Durable::Safe };
         self.write(wait, move |txn, _| {

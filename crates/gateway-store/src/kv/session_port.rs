@@ -1,6 +1,6 @@
 //! The port of sessions, over an engine.
 
-use super::{Durable, KvEngine, KvStore, session, session_change};
+use super::{Durable, KvEngine, KvStore, session, session_change, session_claim};
 use crate::record;
 use async_trait::async_trait;
 use gateway_core::state::{
@@ -87,6 +87,14 @@ impl<E: KvEngine> SessionStore for KvStore<E> {
         lease: Duration,
     ) -> Result<ClaimResult, StoreError> {
         let owned = key.clone();
+        if E::IS_SHARED {
+            let token = token.to_owned();
+            return self
+                .write(Durable::Visible, move |txn, _| {
+                    session_claim::claim(txn, &owned, &token, lease)
+                })
+                .await;
+        }
         if !self.read(move |view, now| session::exists(view, now, &owned)).await? {
             return Ok(ClaimResult::Gone);
         }
@@ -94,6 +102,12 @@ impl<E: KvEngine> SessionStore for KvStore<E> {
     }
 
     async fn release(&self, key: &Key, token: &str) -> Result<(), StoreError> {
+        if E::IS_SHARED {
+            let (key, token) = (key.clone(), token.to_owned());
+            return self
+                .write(Durable::Visible, move |txn, _| session_claim::release(txn, &key, &token))
+                .await;
+        }
         self.claims().release(key, token);
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! The way to Redis: bounded in time and in what may wait, with a breaker in front.
 
-use super::{
+use super::{errors, script::RedisScript};
+use crate::{
     breaker::{BreakerTransition, ConnectionBreaker},
-    errors,
-    script::RedisScript,
+    limits::StoreLimits,
+    settings::RedisSettings,
 };
-use crate::{limits::StoreLimits, settings::RedisSettings};
+#[cfg(feature = "tls")]
+use fred::types::config::TlsConnector;
 use fred::{
     clients::Client,
     error::Error,
@@ -243,7 +245,8 @@ fn config(settings: &RedisSettings) -> Result<Config, StoreError> {
 
 #[cfg(feature = "tls")]
 fn protect(config: &mut Config, settings: &RedisSettings) -> Result<(), StoreError> {
-    config.tls = Some(super::tls::config(settings.ca.as_deref())?);
+    let connector = TlsConnector::from(crate::tls::client_config(settings.ca.as_deref())?);
+    config.tls = Some(connector.into());
     Ok(())
 }
 

@@ -3,7 +3,6 @@
 //! All that changes state is a script, so that it happens in one step or not at all, and may be
 //! sent again. This is the only module that knows the client library.
 
-mod breaker;
 mod cache;
 mod client_keys;
 mod connection;
@@ -21,8 +20,6 @@ mod script;
 mod session_list;
 mod sessions;
 mod tenant_usage;
-#[cfg(feature = "tls")]
-mod tls;
 
 use self::connection::RedisConnection;
 use crate::{clock::StoreClock, limits::StoreLimits, settings, stores::Stores};

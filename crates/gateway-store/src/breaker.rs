@@ -1,4 +1,4 @@
-//! A switch that spares callers the wait for a Redis that is unavailable.
+//! A switch that spares callers the wait for a server that is unavailable.
 //!
 //! ```text
 //!  closed --- 5 failures in a row ---> open
@@ -13,11 +13,11 @@ const FAILURES: u32 = 5;
 
 /// Counts failures in a row.
 #[derive(Debug, Default)]
-pub(super) struct ConnectionBreaker(AtomicU32);
+pub(crate) struct ConnectionBreaker(AtomicU32);
 
 /// The state transition caused by a call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum BreakerTransition {
+pub(crate) enum BreakerTransition {
     None,
     Opened,
     Closed,
@@ -25,12 +25,12 @@ pub(super) enum BreakerTransition {
 
 impl ConnectionBreaker {
     /// Whether callers are spared.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= FAILURES
     }
 
-    /// Records a reply of Redis.
-    pub(super) fn succeeded(&self) -> BreakerTransition {
+    /// Records a reply of the server.
+    pub(crate) fn succeeded(&self) -> BreakerTransition {
         // Most calls find nothing to change: a load is cheaper than a store that all cores share.
         if self.0.load(Ordering::Relaxed) == 0 {
             return BreakerTransition::None;
@@ -39,8 +39,8 @@ impl ConnectionBreaker {
         if failures >= FAILURES { BreakerTransition::Closed } else { BreakerTransition::None }
     }
 
-    /// Redis did not answer, or not to us.
-    pub(super) fn failed(&self) -> BreakerTransition {
+    /// Records that the server did not answer, or refused us.
+    pub(crate) fn failed(&self) -> BreakerTransition {
         let step = |failures: u32| Some(failures.saturating_add(1));
         let before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
         if before == Ok(FAILURES - 1) { BreakerTransition::Opened } else { BreakerTransition::None }

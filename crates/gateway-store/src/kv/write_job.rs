@@ -1,13 +1,12 @@
-//! Work for the writer.
+//! Work for a writer that commits operations in groups.
 
-use crate::kv::{Durable, ReadView, WriteSet, WriteTxn};
+use super::{Durable, ReadView, WriteSet, WriteTxn};
 use gateway_core::state::StoreError;
-use std::{borrow::Cow, io::ErrorKind};
 use tokio::sync::oneshot;
 
 /// An operation that waits to be written.
-pub(super) trait WriteJob: Send {
-    /// Whether the caller waits until the file is synchronised.
+pub(crate) trait WriteJob: Send {
+    /// The durability that the caller waits for.
     fn wait(&self) -> Durable;
 
     /// Runs the operation. Returns `None` if it failed and changes nothing; the caller gets the
@@ -15,20 +14,11 @@ pub(super) trait WriteJob: Send {
     fn run(&mut self, view: &dyn ReadView, now: u64) -> Option<WriteSet>;
 
     /// Sends the result to the caller: that of the operation, unless it was not written.
-    fn end(self: Box<Self>, written: Result<(), WriteError>);
-}
-
-/// Why nothing can be written.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum WriteError {
-    /// The disk is full. It may not stay so.
-    DiskFull,
-    /// A write failed in another way.
-    Failed(String),
+    fn end(self: Box<Self>, written: Result<(), StoreError>);
 }
 
 /// An operation, and the caller who waits for it.
-pub(super) struct PendingWrite<T, F> {
+pub(crate) struct PendingWrite<T, F> {
     wait: Durable,
     operation: Option<F>,
     result: Option<Result<T, StoreError>>,
@@ -37,7 +27,7 @@ pub(super) struct PendingWrite<T, F> {
 
 impl<T, F> PendingWrite<T, F> {
     /// `operation`, whose result goes to `reply`.
-    pub(super) fn new(
+    pub(crate) fn new(
         wait: Durable,
         operation: F,
         reply: oneshot::Sender<Result<T, StoreError>>,
@@ -63,35 +53,13 @@ where
         done.then(|| txn.into_changes())
     }
 
-    fn end(self: Box<Self>, written: Result<(), WriteError>) {
+    fn end(self: Box<Self>, written: Result<(), StoreError>) {
         let result = match (written, self.result) {
             (Ok(()), Some(result)) => result,
-            (Err(trouble), _) => Err(trouble.into()),
+            (Err(error), _) => Err(error),
             (Ok(()), None) => Err(StoreError::Busy),
         };
         // The caller may have gone; what was done stays done.
         drop(self.reply.send(result));
-    }
-}
-
-impl From<WriteError> for StoreError {
-    fn from(trouble: WriteError) -> Self {
-        match trouble {
-            WriteError::DiskFull => Self::Full,
-            WriteError::Failed(why) => Self::ReadOnly(Cow::Owned(why)),
-        }
-    }
-}
-
-impl From<redb::Error> for WriteError {
-    fn from(error: redb::Error) -> Self {
-        const QUOTA_EXCEEDED: i32 = 122;
-        if let redb::Error::Io(io) = &error
-            && (matches!(io.kind(), ErrorKind::StorageFull | ErrorKind::FileTooLarge)
-                || io.raw_os_error() == Some(QUOTA_EXCEEDED))
-        {
-            return Self::DiskFull;
-        }
-        Self::Failed(error.to_string())
     }
 }

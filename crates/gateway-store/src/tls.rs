@@ -1,6 +1,5 @@
-//! TLS for Redis connections: encryption and certificate verification.
+//! TLS to servers of state: encryption and certificate verification.
 
-use fred::types::config::{TlsConfig, TlsConnector};
 use gateway_core::state::StoreError;
 use rustls::{
     ClientConfig, RootCertStore,
@@ -11,7 +10,7 @@ use std::{fmt::Display, path::Path, sync::Arc};
 
 /// Trusts those whose certificates are in the file `ca`, or else those who vouch for servers of the
 /// web.
-pub(super) fn config(ca: Option<&Path>) -> Result<TlsConfig, StoreError> {
+pub(crate) fn client_config(ca: Option<&Path>) -> Result<ClientConfig, StoreError> {
     let mut roots = RootCertStore::empty();
     match ca {
         Some(path) => add(&mut roots, path)?,
@@ -22,7 +21,7 @@ pub(super) fn config(ca: Option<&Path>) -> Result<TlsConfig, StoreError> {
         .map_err(|error| StoreError::Unavailable(error.into()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(TlsConnector::from(config).into())
+    Ok(config)
 }
 
 fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), StoreError> {
