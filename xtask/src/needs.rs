@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::{Context as _, bail};
 use std::{
-    env,
+    env, fs,
     io::{self, BufRead as _, IsTerminal as _},
     path::{Path, PathBuf},
 };
@@ -18,6 +18,17 @@ use xshell::{Shell, cmd};
 /// their own: a running service is neither needed nor used.
 pub(crate) fn redis_server(shell: &Shell) -> anyhow::Result<()> {
     debian(shell, "redis-server", "redis-server", "the tests of the Redis store")
+}
+
+/// The server against which the Postgres store is tested; tests start it themselves too. Debian
+/// keeps its programs out of the `PATH`.
+pub(crate) fn postgres_server(shell: &Shell) -> anyhow::Result<()> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut servers = versions.map(|version| version.path().join("bin/postgres"));
+    if servers.any(|server| server.is_file()) && program("psql").is_some() {
+        return Ok(());
+    }
+    debian(shell, "postgres", "postgresql", "the tests of the Postgres store")
 }
 
 /// Installs the tool that makes disks fail. Tests without it report that they were skipped.

@@ -22,6 +22,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
 /// Installs what is missing; runs every test, and every example in the documentation.
 pub(crate) fn count(workspace: &Workspace) -> anyhow::Result<Tally> {
     needs::redis_server(&workspace.shell)?;
+    needs::postgres_server(&workspace.shell)?;
     needs::strace(&workspace.shell);
     let mut tally = Tally::default();
     for arguments in runs(program("cargo-nextest").is_some()) {

@@ -1,10 +1,12 @@
 //! A measurement of state costs: appends, reads, and idle sessions.
 //!
 //! ```text
-//! cargo run --release -p gateway-store --example measure -- redis://127.0.0.1:6379
+//! cargo run --release -p gateway-store --example measure -- redis://127.0.0.1:6379 \
+//!     postgres://user@127.0.0.1/database
 //! ```
 //!
-//! Redis is measured if its URL is given; the data left in it expires within a minute.
+//! Redis and Postgres are measured if their URLs are given; the data left in them expires within a
+//! minute.
 
 #![expect(
     clippy::indexing_slicing,
@@ -17,7 +19,8 @@ use gateway_core::{
     state::{Key, MessageRange, NewSession, SessionTurn, Tenant},
 };
 use gateway_store::{
-    EmbeddedSettings, RedisSettings, StoreBackend, StoreLimits, StoreSettings, Stores,
+    EmbeddedSettings, PostgresSettings, RedisSettings, StoreBackend, StoreLimits, StoreSettings,
+    Stores,
 };
 use std::{
     collections::BTreeMap,
@@ -41,8 +44,13 @@ fn main() {
         measure("memory", StoreBackend::Memory).await;
         let file = EmbeddedSettings::new(directory.join("state.redb"));
         measure("embedded", StoreBackend::Embedded(file)).await;
-        if let Some(url) = env::args().nth(1) {
-            measure("redis", StoreBackend::Redis(RedisSettings::new(url))).await;
+        for url in env::args().skip(1) {
+            if url.starts_with("postgres") {
+                let postgres = PostgresSettings::new(url);
+                measure("postgres", StoreBackend::Postgres(postgres, None)).await;
+            } else {
+                measure("redis", StoreBackend::Redis(RedisSettings::new(url))).await;
+            }
         }
         fs::remove_dir_all(directory).ok();
     });

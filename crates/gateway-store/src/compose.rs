@@ -3,22 +3,20 @@
 use crate::{
     clock::StoreClock,
     embedded::FileStore,
-    kv::{KvEngine, KvQuotas, KvStore},
+    kv::{KvEngine, KvQuotas, KvStore, sweep_expired},
     limits::StoreLimits,
     local::LocalCache,
     memory::MemoryStore,
-    redis,
+    postgres, redis,
     settings::{StoreBackend, StoreSettings},
     stores::{DurabilityClass, HealthProbe, StoreHealth, Stores},
 };
 use async_trait::async_trait;
+use futures_util::future;
 use gateway_core::state::StoreError;
 use gateway_tasks::supervise;
 use std::{sync::Arc, time::Duration};
-use tokio::{task::JoinSet, time};
-
-/// Interval of the sweep of expired records.
-const SWEEP: Duration = Duration::from_secs(1);
+use tokio::task::JoinSet;
 
 /// Opens the state that `settings` name.
 ///
@@ -37,6 +35,44 @@ pub async fn open(settings: StoreSettings) -> Result<Stores, StoreError> {
             Ok(over_map(FileStore::open(embedded, clock).await?, clock, limits))
         }
         StoreBackend::Redis(settings) => redis::open(settings, limits).await,
+        StoreBackend::Postgres(settings, None) => postgres::open(&settings, limits).await,
+        StoreBackend::Postgres(settings, Some(redis)) => {
+            let durable = postgres::open(&settings, limits).await?;
+            Ok(with_limits_in(durable, redis::open(redis, limits).await?))
+        }
+    }
+}
+
+/// The state of `durable`, with the limits and the response cache of `volatile`.
+fn with_limits_in(durable: Stores, volatile: Stores) -> Stores {
+    let Stores { cache, quotas, probe, background: its_background, .. } = volatile;
+    let probe = Arc::new(JointProbe { durable: durable.probe, volatile: probe });
+    let mut background = durable.background;
+    // Ends with the set that it is moved into.
+    background.spawn(async { drop(its_background.join_all().await) });
+    Stores { cache, quotas, probe, background, ..durable }
+}
+
+/// The health of two backends that are both needed.
+struct JointProbe {
+    durable: Arc<dyn HealthProbe>,
+    volatile: Arc<dyn HealthProbe>,
+}
+
+#[async_trait]
+impl HealthProbe for JointProbe {
+    async fn health(&self) -> StoreHealth {
+        let (mut health, limits) =
+            future::join(self.durable.health(), self.volatile.health()).await;
+        health.reachable &= limits.reachable;
+        health.details.push(("limits", limits.backend.to_owned()));
+        health.details.push(("limits_durability", limits.durability.as_str().to_owned()));
+        health.warnings.extend(limits.warnings);
+        health
+    }
+
+    async fn close(&self) {
+        future::join(self.durable.close(), self.volatile.close()).await;
     }
 }
 
@@ -47,7 +83,7 @@ where
     let store = Arc::new(KvStore::new(engine, clock, limits));
     let mut background = JoinSet::new();
     let swept = Arc::clone(&store);
-    background.spawn(supervise("store_sweep", move || sweep(Arc::clone(&swept))));
+    background.spawn(supervise("store_sweep", move || sweep_expired(Arc::clone(&swept))));
     Stores {
         sessions: store.clone(),
         responses: store.clone(),
@@ -60,16 +96,6 @@ where
         quotas: Arc::new(KvQuotas::new(Arc::clone(&store), clock)),
         probe: store,
         background,
-    }
-}
-
-async fn sweep<E: KvEngine>(store: Arc<KvStore<E>>) {
-    let mut ticks = time::interval(SWEEP);
-    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        // A store in trouble is told of where it matters. What has ended is not shown meanwhile.
-        while let Ok(true) = store.sweep().await {}
     }
 }
 

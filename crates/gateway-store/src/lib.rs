@@ -1,14 +1,16 @@
-//! State backends of the LLM gateway: memory, a file, Redis.
+//! State backends of the LLM gateway: memory, a file, Redis, Postgres.
 //!
 //! [`open`] gives all state ports of one backend, which behave alike: one suite of tests runs on
-//! all three.
+//! all of them.
 //!
 //! ```text
 //!            ports (gateway-core)
 //!        /                          \
 //!   kv: what a map means           redis: the same, as scripts
-//!    /             \
-//! memory        embedded: one file, one writer
+//!    /             \         \
+//! memory        embedded:     postgres: one table; ledger, request log and limits in
+//!               one file,               tables of their own
+//!               one writer
 //! ```
 //!
 //! ```
@@ -34,6 +36,7 @@ mod kv;
 mod limits;
 mod local;
 mod memory;
+mod postgres;
 mod record;
 mod redis;
 mod request_log;
@@ -46,7 +49,9 @@ mod usage_journal;
 pub use self::{
     compose::open,
     limits::{RequestLogLimits, StoreLimits, TenantLimits},
-    settings::{Durability, EmbeddedSettings, RedisSettings, StoreBackend, StoreSettings},
+    settings::{
+        Durability, EmbeddedSettings, PostgresSettings, RedisSettings, StoreBackend, StoreSettings,
+    },
     stores::{DurabilityClass, HealthMonitor, StoreHealth, Stores},
     usage_journal::FileJournal,
 };

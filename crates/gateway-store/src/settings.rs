@@ -22,6 +22,9 @@ pub enum StoreBackend {
     Embedded(EmbeddedSettings),
     /// In Redis, which several gateways can share.
     Redis(RedisSettings),
+    /// In Postgres, which several gateways can share. Limits and the response cache are in Redis, if
+    /// there is one beside it.
+    Postgres(PostgresSettings, Option<RedisSettings>),
 }
 
 /// The settings of the embedded file store.
@@ -63,6 +66,23 @@ pub struct RedisSettings {
     pub ca: Option<PathBuf>,
 }
 
+/// The connection settings of Postgres.
+#[derive(Clone, Debug)]
+pub struct PostgresSettings {
+    /// `postgres://user:password@host:port/database?sslmode=require`. A server that offers TLS is
+    /// spoken to with TLS, and its certificate verified, unless `sslmode` is `disable`.
+    pub url: SecretString,
+    /// Schema of all tables; gateways with the same schema share their state.
+    pub schema: String,
+    /// Timeout of a statement, and of a connection attempt.
+    pub timeout: Duration,
+    /// Maximum number of connections.
+    pub connections: usize,
+    /// Certificates, as PEM, of who may vouch for a server that speaks TLS; if absent, who vouches
+    /// for servers of the web.
+    pub ca: Option<PathBuf>,
+}
+
 impl StoreSettings {
     /// `backend`, with the default limits.
     pub fn new(backend: StoreBackend) -> Self {
@@ -74,6 +94,15 @@ impl EmbeddedSettings {
     /// The file at `path`, synchronised before each acknowledgement.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), durability: Durability::Fsync, cache_bytes: 64 << 20 }
+    }
+}
+
+impl PostgresSettings {
+    /// The Postgres at `url`.
+    pub fn new(url: impl Into<SecretString>) -> Self {
+        let timeout = Duration::from_secs(2);
+        let schema = "llm_gateway".to_owned();
+        Self { url: url.into(), schema, timeout, connections: 10, ca: None }
     }
 }
 

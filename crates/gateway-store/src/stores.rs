@@ -40,7 +40,7 @@ pub struct Stores {
 pub struct StoreHealth {
     /// Whether it answers, and takes writes.
     pub reachable: bool,
-    /// Backend name: `memory`, `embedded`, `redis`.
+    /// Backend name: `memory`, `embedded`, `redis`, `postgres`.
     pub backend: &'static str,
     /// Durability class of acknowledged writes.
     pub durability: DurabilityClass,

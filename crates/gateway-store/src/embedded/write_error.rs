@@ -1,4 +1,4 @@
-//! What keeps the file from being written.
+//! Reasons for which the file cannot be written.
 
 use gateway_core::state::StoreError;
 use std::{borrow::Cow, io::ErrorKind};

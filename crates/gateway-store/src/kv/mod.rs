@@ -19,14 +19,17 @@ mod session;
 pub(crate) mod session_change;
 mod session_claim;
 mod session_port;
+mod sweep_task;
 mod tenant_usage;
 mod write_job;
 mod write_txn;
 
 pub(crate) use self::{
     engine::{Durable, KvEngine},
+    key_layout::{RecordKind, object},
     ports::KvStore,
     quotas::KvQuotas,
+    sweep_task::sweep_expired,
     write_job::{PendingWrite, WriteJob},
     write_txn::{ReadView, WriteSet, WriteTxn},
 };

@@ -67,6 +67,11 @@ impl<'a> WriteTxn<'a> {
         self.base.scan(range, limit)
     }
 
+    /// Adds the changes of another transaction that saw this one.
+    pub(crate) fn extend(&mut self, changes: WriteSet) {
+        self.changes.extend(changes);
+    }
+
     /// Returns the changes as one write set.
     pub(crate) fn into_changes(self) -> WriteSet {
         self.changes

@@ -8,6 +8,6 @@ mod page_reader;
 mod segment;
 
 pub(crate) use self::{
-    page_reader::PageReader,
+    page_reader::{BATCH_DELAY, PageReader},
     segment::{Segment, SegmentName},
 };

@@ -6,7 +6,7 @@ use gateway_core::state::{
 };
 
 /// The time by which a batch may be later than its requests, with a margin, in milliseconds.
-const BATCH_DELAY: u64 = 60_000;
+pub(crate) const BATCH_DELAY: u64 = 60_000;
 
 /// A page in the making.
 #[derive(Debug)]

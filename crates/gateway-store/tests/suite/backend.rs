@@ -1,10 +1,11 @@
 //! Backends for tests, each fresh.
 
-use crate::redis_server::Server;
+use crate::{postgres_server::PostgresServer, redis_server::Server};
 use gateway_core::state::{Key, NewSession, SessionTurn, Tenant};
 use gateway_core::{Message, Role};
 use gateway_store::{
-    EmbeddedSettings, RedisSettings, StoreBackend, StoreLimits, StoreSettings, Stores,
+    EmbeddedSettings, PostgresSettings, RedisSettings, StoreBackend, StoreLimits, StoreSettings,
+    Stores,
 };
 use std::{
     collections::BTreeMap,
@@ -31,6 +32,7 @@ enum BackendResources {
     Nothing,
     Directory(#[expect(dead_code, reason = "held")] Directory),
     Server(#[expect(dead_code, reason = "held")] Server),
+    Postgres(#[expect(dead_code, reason = "held")] PostgresServer),
 }
 
 /// A directory that is removed in the end.
@@ -77,6 +79,13 @@ pub(crate) fn redis(limits: StoreLimits) -> Bench {
     let server = Server::start();
     let backend = StoreBackend::Redis(RedisSettings::new(server.url()));
     Bench { settings: StoreSettings { backend, limits }, _ground: BackendResources::Server(server) }
+}
+
+pub(crate) fn postgres(limits: StoreLimits) -> Bench {
+    let server = PostgresServer::start();
+    let backend = StoreBackend::Postgres(PostgresSettings::new(server.url()), None);
+    let settings = StoreSettings { backend, limits };
+    Bench { settings, _ground: BackendResources::Postgres(server) }
 }
 
 impl Bench {

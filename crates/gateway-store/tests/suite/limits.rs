@@ -44,6 +44,6 @@ pub(crate) async fn health_names_the_backend(on: BackendFactory) {
     let stores = bench.open().await;
     let health = stores.health().await;
     assert!(health.reachable, "{health:?}");
-    assert!(["memory", "embedded", "redis"].contains(&health.backend));
+    assert!(["memory", "embedded", "redis", "postgres"].contains(&health.backend));
     stores.close().await;
 }

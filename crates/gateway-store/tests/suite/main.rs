@@ -1,4 +1,4 @@
-//! One suite for every backend: the same tests run on memory, on a file and on Redis.
+//! One suite for every backend: the same tests run on memory, on a file, on Redis and on Postgres.
 //!
 //! Time is real here, not paused: Redis has its own clock.
 
@@ -16,6 +16,9 @@ mod backend;
 mod crash;
 mod file_faults;
 mod limits;
+mod postgres_crashes;
+mod postgres_faults;
+mod postgres_server;
 mod quotas;
 mod records;
 mod redis_faults;
@@ -34,6 +37,7 @@ macro_rules! suite {
         suite!(@on memory $($module: $($test)+;)+);
         suite!(@on embedded $($module: $($test)+;)+);
         suite!(@on redis $($module: $($test)+;)+);
+        suite!(@on postgres $($module: $($test)+;)+);
 
         /// Every fact, by its name.
         pub(crate) fn facts() -> Vec<(&'static str, BackendTest)> {

@@ -1,12 +1,16 @@
-//! Redis as it is run in earnest: a cluster, behind Sentinel, over TLS. The same facts hold.
+//! Servers as they are run in earnest: Redis as a cluster, behind Sentinel, over TLS, and beside
+//! Postgres. The same facts hold.
 
 use crate::{
     backend::{BackendFactory, Bench, Directory, key, minute, turn},
+    postgres_server::PostgresServer,
     redis_server::{Server, free_port},
 };
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gateway_core::state::MessageRange;
-use gateway_store::{RedisSettings, StoreBackend, StoreLimits, StoreSettings, Stores};
+use gateway_store::{
+    PostgresSettings, RedisSettings, StoreBackend, StoreLimits, StoreSettings, Stores,
+};
 use std::{
     collections::HashSet,
     fs,
@@ -35,9 +39,8 @@ fn apart(settings: RedisSettings) -> BackendFactory {
     })
 }
 
-/// Every fact of the suite holds at `settings`.
-async fn check_all(settings: RedisSettings) {
-    let on = apart(settings);
+/// Every fact of the suite holds on these backends.
+async fn check_all(on: BackendFactory) {
     let looking = crate::facts().into_iter().map(|(name, fact)| {
         let on = Arc::clone(&on);
         async move { (name, AssertUnwindSafe(fact(on)).catch_unwind().await.is_ok()) }
@@ -45,6 +48,22 @@ async fn check_all(settings: RedisSettings) {
     let held: Vec<_> = stream::iter(looking).buffer_unordered(AT_ONCE).collect().await;
     let broken: Vec<_> = held.iter().filter(|(_, holds)| !holds).map(|(name, _)| name).collect();
     assert!(held.len() > 30 && broken.is_empty(), "of {} facts: {broken:?}", held.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_facts_hold_on_postgres_with_redis_beside_it() {
+    let (postgres, redis) = (PostgresServer::start(), Server::start());
+    let (durable, limits) =
+        (PostgresSettings::new(postgres.url()), RedisSettings::new(redis.url()));
+    let next = AtomicU64::new(0);
+    check_all(Arc::new(move |its_limits: StoreLimits| {
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        let durable = PostgresSettings { schema: format!("fact{n}"), ..durable.clone() };
+        let beside = RedisSettings { prefix: format!("fact{n}:"), ..limits.clone() };
+        let backend = StoreBackend::Postgres(durable, Some(beside));
+        Bench::at(StoreSettings { backend, limits: its_limits })
+    }))
+    .await;
 }
 
 /// Three primaries, each with a third of the slots.
@@ -83,7 +102,7 @@ fn cluster() -> (Vec<Server>, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conformance_suite_passes_on_cluster() {
     let (servers, url) = cluster();
-    check_all(RedisSettings::new(url)).await;
+    check_all(apart(RedisSettings::new(url))).await;
     for server in &servers {
         assert_ne!(server.ask("DBSIZE"), ":0\r\n", "each node has a part");
     }
@@ -123,13 +142,13 @@ impl SentinelTopology {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conformance_suite_passes_behind_sentinel_across_failover() {
     let watched = SentinelTopology::start();
-    check_all(RedisSettings::new(watched.url())).await;
+    check_all(apart(RedisSettings::new(watched.url()))).await;
     watched.sentinel.ask("SENTINEL FAILOVER main");
     watched.replica.until("INFO replication", "role:master");
     watched.primary.until("INFO replication", "role:slave");
     watched.primary.ask("FLUSHALL");
     watched.replica.ask("FLUSHALL");
-    check_all(RedisSettings::new(watched.url())).await;
+    check_all(apart(RedisSettings::new(watched.url()))).await;
 }
 
 /// Appends as a caller does: repeats until acknowledged.
@@ -185,8 +204,8 @@ mod tls {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     }
 
-    /// A server that speaks TLS, and the certificate of who vouches for it.
-    fn server() -> (Server, std::path::PathBuf, Directory) {
+    /// A certificate (`own.pem`, `own.key`), and that of who vouches for it (`ca.pem`).
+    fn certificates() -> Directory {
         let directory = Directory::new();
         let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
         openssl(
@@ -196,11 +215,17 @@ mod tls {
         openssl(
             directory.path(),
             &format!(
-                "req -x509 {key} -keyout own.key -out own.pem -subj /CN=redis -CA ca.pem -CAkey \
+                "req -x509 {key} -keyout own.key -out own.pem -subj /CN=server -CA ca.pem -CAkey \
                  ca.key -addext basicConstraints=critical,CA:FALSE -addext \
                  subjectAltName=IP:127.0.0.1"
             ),
         );
+        directory
+    }
+
+    /// A server that speaks TLS, and the certificate of who vouches for it.
+    fn server() -> (Server, std::path::PathBuf, Directory) {
+        let directory = certificates();
         let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
         let server = Server::start_with_tls(&[
             "--tls-cert-file",
@@ -220,7 +245,50 @@ mod tls {
     async fn conformance_suite_passes_over_tls() {
         let (server, ca, _directory) = server();
         let url = server.url().replace("redis://", "rediss://");
-        check_all(RedisSettings { ca: Some(ca), ..RedisSettings::new(url) }).await;
+        check_all(apart(RedisSettings { ca: Some(ca), ..RedisSettings::new(url) })).await;
+    }
+
+    /// A Postgres that offers TLS, with the certificate of who vouches for it, or not.
+    fn postgres(is_trusted: bool) -> (PostgresServer, PostgresSettings, Directory) {
+        let directory = certificates();
+        let at = |name: &str| directory.path().join(name);
+        PostgresServer::give(&at("own.key"));
+        let file = |setting: &str, name| format!("{setting} = '{}'", at(name).display());
+        let server = PostgresServer::start_with(&[
+            "ssl = on",
+            &file("ssl_cert_file", "own.pem"),
+            &file("ssl_key_file", "own.key"),
+        ]);
+        let url = server.url().replace("sslmode=disable", "sslmode=verify-full");
+        let ca = is_trusted.then(|| at("ca.pem"));
+        (server, PostgresSettings { ca, ..PostgresSettings::new(url) }, directory)
+    }
+
+    async fn open(settings: PostgresSettings) -> Stores {
+        let backend = StoreBackend::Postgres(settings, None);
+        gateway_store::open(StoreSettings::new(backend)).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn postgres_is_used_over_tls() {
+        let (server, settings, _directory) = postgres(true);
+        let stores = open(settings).await;
+        stores.sessions.create(&key("s"), &minute()).await.unwrap();
+        let encrypted = "SELECT count(*) > 0 AND bool_and(ssl) FROM pg_stat_ssl \
+                         JOIN pg_stat_activity USING (pid) WHERE application_name = 'llm-gateway'";
+        assert_eq!(server.ask(encrypted), "t");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn untrusted_postgres_certificate_is_rejected() {
+        let (_server, settings, _directory) = postgres(false);
+        let url =
+            secrecy::ExposeSecret::expose_secret(&settings.url).replace("verify-full", "prefer");
+        for settings in [settings, PostgresSettings::new(url)] {
+            let stores = open(settings).await;
+            assert!(stores.sessions.create(&key("s"), &minute()).await.is_err());
+            assert!(!stores.health().await.reachable);
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
