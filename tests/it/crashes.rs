@@ -26,7 +26,7 @@ const WRITERS: usize = 6;
 /// The time limit of a writer for one turn.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-fn rounds(variable: &str, usual: u64) -> u64 {
+pub(crate) fn rounds(variable: &str, usual: u64) -> u64 {
     gateway_tests::number(variable).unwrap_or(usual)
 }
 
@@ -134,7 +134,10 @@ async fn check(gateway: &Gateway, id: &str, told: &AcknowledgedTurns, in_order: 
 /// Has writers write while `trouble` is made, then looks at what is kept.
 ///
 /// Returns the number of turns that were kept, and of those that were declared not stored.
-async fn under(gateway: &mut Gateway, trouble: impl AsyncFnOnce(&mut Gateway)) -> (usize, usize) {
+pub(crate) async fn under(
+    gateway: &mut Gateway,
+    trouble: impl AsyncFnOnce(&mut Gateway),
+) -> (usize, usize) {
     let (address, stop) = (gateway.address(), Arc::new(AtomicBool::new(false)));
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {

@@ -69,6 +69,8 @@ mod outcomes;
 mod overload;
 mod panics;
 mod passthrough;
+mod postgres;
+mod postgres_crashes;
 mod pricing;
 mod provider_paths;
 mod providers;

@@ -26,6 +26,7 @@ pub mod openai;
 mod operated;
 pub mod platform;
 pub mod port;
+mod postgres;
 mod raw;
 mod redis;
 mod script;
@@ -43,6 +44,7 @@ pub use self::{
     http::MessageHead,
     operated::OperatedGateway,
     port::free as free_port,
+    postgres::{PASSWORD as POSTGRES_PASSWORD, Postgres},
     raw::{BodyEnd, RawConnection, Reply, StreamingReply, request},
     redis::Redis,
     script::{Script, cuts},

@@ -1,6 +1,6 @@
 //! The configuration of a gateway for a test.
 
-use crate::{Dialect, Gateway, Redis, Upstream, gateway, platform::PlatformStub, port};
+use crate::{Dialect, Gateway, Postgres, Redis, Upstream, gateway, platform::PlatformStub, port};
 use sha2::{Digest as _, Sha256};
 use std::{
     fs,
@@ -222,6 +222,12 @@ impl Setup {
     #[must_use]
     pub fn sharing(self, redis: &Redis) -> Self {
         self.env("LLM_GATEWAY_STORE", "redis").env("REDIS_URL", &redis.url())
+    }
+
+    /// A gateway that keeps its state in `postgres`, with others.
+    #[must_use]
+    pub fn sharing_postgres(self, postgres: &Postgres) -> Self {
+        self.env("LLM_GATEWAY_STORE", "postgres").env("DATABASE_URL", &postgres.url())
     }
 
     /// Starts the gateway and waits until it answers.

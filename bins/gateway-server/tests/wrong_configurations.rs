@@ -180,6 +180,14 @@ mod tests {
         refused("variable", "", &variable, "LLM_GATEWAY_SERVER__PROT: ", &["`port`?"]);
         let file = "[server]\ndata_dir = \"gateway.toml\"";
         refused("data", file, &[], &at(2, 1), &["`gateway.toml` is not a directory", "set"]);
+        let postgres = ["malformed Postgres URL", "`postgres://user:password@host:5432/database`"];
+        for (name, url) in [("pg", "localhost:5432"), ("pg-port", "postgres://h:port/d")] {
+            refused(name, "", &[("DATABASE_URL", url)], "DATABASE_URL: ", &postgres);
+        }
+        let schema = "[store]\npostgres_url = \"postgres://h/d\"\npostgres_schema = \"a b\"";
+        refused("pg-schema", schema, &[], &at(3, 1), &["store.postgres_schema", "letters"]);
+        let missing = "[store]\nbackend = \"postgres\"";
+        refused("pg-missing", missing, &[], "", &["store.postgres_url", "set DATABASE_URL"]);
         let ca = "[store]\nredis_url = \"rediss://h:1\"\nredis_ca_file = \"nosuch.pem\"";
         refused("ca", ca, &[], &at(2, 1), &["store.redis_url", "nosuch.pem"]);
         let admin = "[admin]\nlisten = \"0.0.0.0:8090\"\ntoken = \"t\"";

@@ -44,6 +44,10 @@ fn check_store(config: &Config, errors: &mut Vec<ConfigError>) {
         StoreBackend::Memory => {}
         StoreBackend::Embedded => check_data_dir(config, errors),
         StoreBackend::Redis => check_redis(config, errors),
+        StoreBackend::Postgres => {
+            check_postgres(config, errors);
+            check_redis(config, errors);
+        }
     }
 }
 
@@ -64,6 +68,19 @@ fn check_redis(config: &Config, errors: &mut Vec<ConfigError>) {
              `redis-sentinel://...?sentinelServiceName=name`, or `rediss` for TLS"
         );
         errors.push(ConfigError::new("store.redis_url", message));
+    }
+}
+
+fn check_postgres(config: &Config, errors: &mut Vec<ConfigError>) {
+    let Some(postgres) = stores::postgres(&config.store) else { return };
+    if let Err(why) = postgres.validate_schema() {
+        errors.push(ConfigError::new("store.postgres_schema", why.to_string()));
+    } else if let Err(why) = postgres.validate() {
+        let message = format!(
+            "{why}; expected `postgres://user:password@host:5432/database`, with \
+             `?sslmode=require` for TLS"
+        );
+        errors.push(ConfigError::new("store.postgres_url", message));
     }
 }
 

@@ -157,7 +157,7 @@ pub(crate) fn unpriced(
 
 /// Returns whether other replicas use the ledger, and how long a request may take then.
 fn ledger_sharing(config: &Config) -> LedgerSharing {
-    if config.store.backend() != StoreBackend::Redis {
+    if !config.store.is_shared() {
         return LedgerSharing::Own;
     }
     let timeouts = &config.timeouts;

@@ -62,7 +62,7 @@ fn store(config: &Config, health: &StoreHealth) -> String {
             let path = config.server.data_dir.join("gateway.redb");
             format!(" in {}", printable(&path.to_string_lossy()))
         }
-        StoreBackend::Memory | StoreBackend::Redis => String::new(),
+        StoreBackend::Memory | StoreBackend::Redis | StoreBackend::Postgres => String::new(),
     };
     let state = if health.reachable { "" } else { ", unreachable" };
     format!("{}{place}, {}{state}", health.backend, health.durability.as_str())

@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use gateway_config::{Config, StoreBackend, StoreDurability, StoreSection};
 use gateway_engine::RequestMetrics;
 use gateway_store::{
-    Durability, EmbeddedSettings, RedisSettings, RequestLogLimits, StoreSettings, Stores,
-    TenantLimits,
+    Durability, EmbeddedSettings, PostgresSettings, RedisSettings, RequestLogLimits, StoreSettings,
+    Stores, TenantLimits,
 };
 use gateway_telemetry::{instrumented_store::StoreInstrumentation, otel::OtelPipeline};
 use std::sync::Arc;
@@ -34,6 +34,10 @@ pub(crate) async fn open(
         StoreBackend::Redis => {
             let redis = redis(&config.store).context("store.redis_url is needed")?;
             gateway_store::StoreBackend::Redis(redis)
+        }
+        StoreBackend::Postgres => {
+            let postgres = postgres(&config.store).context("store.postgres_url is needed")?;
+            gateway_store::StoreBackend::Postgres(postgres, redis(&config.store))
         }
     };
     let mut settings = StoreSettings::new(backend);
@@ -68,6 +72,17 @@ pub(crate) fn redis(it: &StoreSection) -> Option<RedisSettings> {
     })
 }
 
+/// The settings of Postgres, if it has an address.
+pub(crate) fn postgres(it: &StoreSection) -> Option<PostgresSettings> {
+    Some(PostgresSettings {
+        url: it.postgres_url.clone()?,
+        schema: it.postgres_schema.clone(),
+        timeout: it.postgres_timeout,
+        connections: it.postgres_connections,
+        ca: it.postgres_ca_file.clone(),
+    })
+}
+
 /// Instruments every port of `stores`.
 fn instrument(
     stores: &mut Stores,
@@ -81,6 +96,7 @@ fn instrument(
             StoreBackend::Memory => "memory",
             StoreBackend::Embedded => "redb",
             StoreBackend::Redis => "redis",
+            StoreBackend::Postgres => "postgresql",
         },
         observer: Arc::new(move |operation, took, error| {
             meters.store_operation(operation, took, error);

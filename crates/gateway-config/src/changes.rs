@@ -16,7 +16,7 @@ pub struct SettingChange {
 
 /// Settings that take effect at a restart: what they shape cannot be swapped while it is in use. A
 /// key that ends with a dot stands for all keys below it.
-const FROM_THE_START: [&str; 28] = [
+const FROM_THE_START: [&str; 33] = [
     "admission.body_memory",
     "admin.listen",
     "request_log.max_requests",
@@ -30,6 +30,11 @@ const FROM_THE_START: [&str; 28] = [
     "timeouts.header",
     "timeouts.idle_connection",
     "store.backend",
+    "store.postgres_ca_file",
+    "store.postgres_connections",
+    "store.postgres_schema",
+    "store.postgres_timeout",
+    "store.postgres_url",
     "store.redis_ca_file",
     "store.redis_prefix",
     "store.redis_timeout",

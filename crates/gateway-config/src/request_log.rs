@@ -10,7 +10,7 @@ section! {
         enabled: bool = true, prefixed ["REQUEST_LOG_ENABLED"];
         /// Time for which a request is kept.
         ttl: Duration = Duration::from_hours(7 * 24), within Duration::from_mins(1)..=Duration::from_hours(90 * 24);
-        /// Maximum number of requests that are kept; the oldest are dropped. Default: 100,000 in a file, 10,000 in memory and in Redis.
+        /// Maximum number of requests that are kept; the oldest are dropped. Default: 1,000,000 in Postgres, 100,000 in a file, 10,000 in memory and in Redis.
         max_requests: Option<u64> = None, within Some(100)..=Some(100_000_000);
     }
 }
@@ -19,6 +19,7 @@ impl RequestLogSection {
     /// Returns the number of requests that are kept in `backend`.
     pub fn requests(&self, backend: StoreBackend) -> u64 {
         let usual = match backend {
+            StoreBackend::Postgres => 1_000_000,
             StoreBackend::Embedded => 100_000,
             StoreBackend::Memory | StoreBackend::Redis => 10_000,
         };

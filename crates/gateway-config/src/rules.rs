@@ -21,6 +21,7 @@ pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
     aliases_lead_somewhere(config, errors);
     waits_nest(config, errors);
     redis_has_an_address(config, errors);
+    postgres_has_an_address(config, errors);
     operators_have_a_token(config, errors);
     keys_are_strong(config, errors);
     ports_differ(config, errors);
@@ -157,6 +158,14 @@ fn redis_has_an_address(config: &Config, errors: &mut Vec<ConfigError>) {
     if store.backend() == StoreBackend::Redis && store.redis_url.is_none() {
         let message = "is needed with the Redis backend; set REDIS_URL";
         errors.push(ConfigError::new("store.redis_url", message));
+    }
+}
+
+fn postgres_has_an_address(config: &Config, errors: &mut Vec<ConfigError>) {
+    let store = &config.store;
+    if store.backend() == StoreBackend::Postgres && store.postgres_url.is_none() {
+        let message = "is needed with the Postgres backend; set DATABASE_URL";
+        errors.push(ConfigError::new("store.postgres_url", message));
     }
 }
 

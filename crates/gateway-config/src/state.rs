@@ -13,6 +13,8 @@ choice! {
         Embedded = "embedded";
         /// Redis, shared by replicas.
         Redis = "redis";
+        /// Postgres, shared by replicas, with a schema that can be queried.
+        Postgres = "postgres";
     }
 }
 
@@ -32,7 +34,7 @@ section! {
     /// The state store: sessions, stored responses, limits, usage, reasoning.
     pub StoreSection {
         /// Backend.
-        /// Default: `redis` if `redis_url` is set, else `embedded`.
+        /// Default: `postgres` if `postgres_url` is set, else `redis` if `redis_url` is set, else `embedded`.
         backend: Option<StoreBackend> = None, prefixed ["STORE"];
         /// Redis URL: `redis://user:password@host:6379`, `redis-cluster://host:6379?node=other:6379`, `redis-sentinel://host:26379?sentinelServiceName=name`; with TLS, `rediss` instead of `redis`.
         redis_url: Option<SecretString> = None, bare ["REDIS_URL"];
@@ -43,6 +45,17 @@ section! {
         redis_prefix: String = "gw:".to_owned();
         /// Timeout of a Redis call.
         redis_timeout: Duration = Duration::from_millis(250), within Duration::from_millis(20)..=Duration::from_secs(10);
+        /// Postgres URL: `postgres://user:password@host:5432/database`; with `?sslmode=require`, only over TLS. With `redis_url` set as well, limits and the response cache are in Redis.
+        postgres_url: Option<SecretString> = None, bare ["DATABASE_URL"];
+        /// CA file for Postgres TLS.
+        /// Default: Mozilla roots.
+        postgres_ca_file: Option<PathBuf> = None;
+        /// Schema of all tables; replicas with the same schema share their state. It is created if it is missing.
+        postgres_schema: String = "llm_gateway".to_owned();
+        /// Timeout of a Postgres statement.
+        postgres_timeout: Duration = Duration::from_secs(2), within Duration::from_millis(100)..=Duration::from_secs(30);
+        /// Maximum number of Postgres connections of a replica.
+        postgres_connections: usize = 10, within 2..=1_000;
         /// Durability of the embedded store.
         durability: StoreDurability = StoreDurability::Fsync, prefixed ["STORE_DURABILITY"];
         /// Lifetime of stored reasoning, for callers whose dialect cannot carry it.
@@ -131,8 +144,19 @@ impl CmsSection {
 impl StoreSection {
     /// Returns the effective backend.
     pub fn backend(&self) -> StoreBackend {
-        let usual =
-            if self.redis_url.is_some() { StoreBackend::Redis } else { StoreBackend::Embedded };
+        let usual = match (&self.postgres_url, &self.redis_url) {
+            (Some(_), _) => StoreBackend::Postgres,
+            (None, Some(_)) => StoreBackend::Redis,
+            (None, None) => StoreBackend::Embedded,
+        };
         self.backend.unwrap_or(usual)
+    }
+
+    /// Returns whether replicas share the store.
+    pub fn is_shared(&self) -> bool {
+        match self.backend() {
+            StoreBackend::Memory | StoreBackend::Embedded => false,
+            StoreBackend::Redis | StoreBackend::Postgres => true,
+        }
     }
 }
