@@ -32,8 +32,13 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
             }
             "function_call" => {
                 let choice = tools_decode::function_call(raw, &at)?;
-                request.tool_choice = choice;
                 request.legacy_functions = true;
+                // The newer spelling counts, and the older one is passed on or reported.
+                if object.get("tool_choice").is_some_and(|newer| newer.get() != "null") {
+                    request.extra.push(name.as_ref(), (*raw).into());
+                } else {
+                    request.tool_choice = choice;
+                }
             }
             _ => member(&mut request, name, raw, &at)?,
         }
