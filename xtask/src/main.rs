@@ -13,6 +13,7 @@ mod deploy_check;
 mod dialect;
 mod dist;
 mod embed;
+mod field_names;
 mod fuzz;
 mod gateway;
 mod http;
@@ -60,6 +61,8 @@ enum Task {
     Conformance(conformance::Arguments),
     /// Build and run a program outside of the workspace that embeds the engine
     Embed(embed::EmbedArguments),
+    /// Reduce a schema of a dialect to the names of its fields, for tests
+    FieldNames(field_names::FieldNamesArguments),
     /// Use the console in a real browser
     Console(console::Arguments),
     /// Try the manifests: schemas, and the program's own reading of them
@@ -101,6 +104,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Bench(arguments) => bench::run(&workspace, arguments),
         Task::Catalogue(arguments) => catalogue::run(&workspace, arguments),
         Task::Conformance(arguments) => conformance::run(&workspace, arguments),
+        Task::FieldNames(arguments) => field_names::run(&workspace, arguments),
         Task::Console(arguments) => console::run(&workspace, arguments),
         Task::DeployCheck(arguments) => deploy_check::run(&workspace, arguments),
         Task::Dist(arguments) => dist::run(&workspace, arguments),

@@ -1,6 +1,7 @@
 //! Every field of every caller's dialect over every upstream: it arrives, is adapted, is named in
 //! `x-gateway-dropped`, or is refused. None is lost silently.
 
+mod names;
 mod table;
 
 use gateway_tests::{
