@@ -6,6 +6,7 @@
 
 use crate::{BilledUnits, ModelCard, Usage, estimate, sync};
 use bytes::Bytes;
+use smallvec::SmallVec;
 use std::{
     fmt, mem,
     sync::{Arc, Mutex, MutexGuard, OnceLock},
@@ -14,7 +15,8 @@ use std::{
 /// The upstream calls of one request. Shared by everything that serves it.
 #[derive(Debug, Default)]
 pub struct UsageMeter {
-    calls: Mutex<Vec<MeteredCall>>,
+    /// Most requests make one call.
+    calls: Mutex<MeteredCalls>,
     observer: OnceLock<Box<dyn CallObserver>>,
 }
 
@@ -42,6 +44,8 @@ pub struct CallUsage {
     /// Whether the provider did not report them, or not all.
     pub is_estimated: bool,
 }
+
+type MeteredCalls = SmallVec<[MeteredCall; 1]>;
 
 #[derive(Debug)]
 struct MeteredCall {
@@ -119,7 +123,7 @@ impl UsageMeter {
     }
 
     /// Lets the observer know that the last one of `calls` is about to be written.
-    fn announce(&self, mut calls: MutexGuard<'_, Vec<MeteredCall>>) {
+    fn announce(&self, mut calls: MutexGuard<'_, MeteredCalls>) {
         if let Some(observer) = self.observer.get() {
             let owed: Vec<_> = calls.iter_mut().filter_map(MeteredCall::usage_once_sent).collect();
             drop(calls);

@@ -5,6 +5,7 @@ use gateway_core::{ErrorKind, GatewayError};
 use gateway_limits::{Admission, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
+use std::{array, sync::LazyLock};
 
 /// Adds the memory and load headers to a reply, which has none of them.
 pub(crate) fn write_headers(admission: &Admission, headers: &mut HeaderMap) {
@@ -16,7 +17,16 @@ pub(crate) fn write_headers(admission: &Admission, headers: &mut HeaderMap) {
         headers.append(names::MEMORY_RSS_MB, used);
     }
     headers.append(names::MEMORY_PRESSURE, HeaderValue::from_static(level));
-    headers.append(names::ACTIVE_REQUESTS, HeaderValue::from(admission.active()));
+    headers.append(names::ACTIVE_REQUESTS, number(admission.active()));
+}
+
+/// The values of small numbers, made once.
+static SMALL_NUMBERS: LazyLock<[HeaderValue; 256]> =
+    LazyLock::new(|| array::from_fn(HeaderValue::from));
+
+/// Returns a number as a header value.
+fn number(number: usize) -> HeaderValue {
+    SMALL_NUMBERS.get(number).cloned().unwrap_or_else(|| number.into())
 }
 
 /// Adds the members that the platform's services read to the body of a rejection.

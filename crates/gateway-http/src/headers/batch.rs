@@ -1,9 +1,13 @@
-//! Many small header values in one allocation.
+//! Many small header values without an allocation for each.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use std::{cell::RefCell, mem};
 
 /// Headers whose values are written into one buffer: each value becomes a slice of it.
+///
+/// Its buffers belong to the thread and are used again; values are slices of a block that many
+/// batches share, and that is freed with the last of them.
 #[derive(Debug)]
 pub(crate) struct HeaderBatch {
     text: Vec<u8>,
@@ -11,10 +15,45 @@ pub(crate) struct HeaderBatch {
     ends: Vec<(HeaderName, usize)>,
 }
 
+/// The size of a block of values in bytes: those of some seventy replies.
+const BLOCK: usize = 16 << 10;
+
+/// The largest text buffer that a thread keeps, in bytes.
+const KEPT: usize = 4 << 10;
+
+thread_local! {
+    static BUFFERS: RefCell<HeaderBuffers> = RefCell::default();
+}
+
+/// The buffers of a thread, while no batch uses them.
+#[derive(Default)]
+struct HeaderBuffers {
+    text: Vec<u8>,
+    ends: Vec<(HeaderName, usize)>,
+    /// The unused part of the block of values.
+    block: BytesMut,
+}
+
+impl HeaderBuffers {
+    /// Copies `text` into the block.
+    fn share(&mut self, text: &[u8]) -> Bytes {
+        if self.block.capacity() < text.len() {
+            self.block = BytesMut::with_capacity(BLOCK.max(text.len()));
+        }
+        self.block.extend_from_slice(text);
+        self.block.split().freeze()
+    }
+}
+
 impl HeaderBatch {
     /// An empty batch, with room for the headers that most replies get.
     pub(crate) fn new() -> Self {
-        Self { text: Vec::with_capacity(256), ends: Vec::with_capacity(12) }
+        let (mut text, mut ends) = BUFFERS.with_borrow_mut(|buffers| {
+            (mem::take(&mut buffers.text), mem::take(&mut buffers.ends))
+        });
+        text.reserve(256);
+        ends.reserve(12);
+        Self { text, ends }
     }
 
     /// Adds a header with a number.
@@ -47,17 +86,21 @@ impl HeaderBatch {
         });
     }
 
-    fn each(self, mut add: impl FnMut(HeaderName, HeaderValue)) {
-        if self.ends.is_empty() {
-            return;
-        }
-        let text = Bytes::from(self.text);
+    fn each(mut self, mut add: impl FnMut(HeaderName, HeaderValue)) {
+        let text = BUFFERS.with_borrow_mut(|buffers| buffers.share(&self.text));
         let mut start = 0;
-        for (name, end) in self.ends {
+        for (name, end) in self.ends.drain(..) {
             if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(start..end)) {
                 add(name, value);
             }
             start = end;
+        }
+        self.text.clear();
+        if self.text.capacity() <= KEPT {
+            BUFFERS.with_borrow_mut(|buffers| {
+                buffers.text = self.text;
+                buffers.ends = self.ends;
+            });
         }
     }
 }
@@ -80,5 +123,21 @@ mod tests {
             (&"17".parse().unwrap(), &"".parse().unwrap(), &"end".parse().unwrap())
         );
         assert!(!headers.contains_key("x-c"), "a line break is in no header");
+    }
+
+    #[test]
+    fn batches_of_a_thread_do_not_share_values() {
+        let mut headers = HeaderMap::new();
+        let mut outer = HeaderBatch::new();
+        outer.text(HeaderName::from_static("x-outer"), "outer");
+        for number in 0..10_000 {
+            let mut inner = HeaderBatch::new();
+            inner.number(HeaderName::from_static("x-inner"), number);
+            inner.insert_into(&mut headers);
+            assert_eq!(headers["x-inner"], *number.to_string());
+        }
+        let kept = headers["x-inner"].clone();
+        outer.append_to(&mut headers);
+        assert_eq!((&headers["x-outer"], &kept), (&"outer".parse().unwrap(), &headers["x-inner"]));
     }
 }
