@@ -10,6 +10,7 @@ mod agents;
 mod amplification;
 mod answers;
 mod api;
+mod attribution;
 mod azure;
 mod bodies;
 mod browsers;

@@ -144,6 +144,7 @@ pub(crate) fn client(
     known.passthrough.clone_from(&it.passthrough);
     known.models = it.models.as_deref().map(Into::into);
     known.tools.clone_from(&it.tools);
+    known.book_under(&it.tags);
     known.priority = priority(it.priority);
     known.limited(&limit_policy(&it.limits).or(defaults), accounts)
 }

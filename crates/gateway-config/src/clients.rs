@@ -10,7 +10,7 @@ use super::{
     section::{SectionReader, section},
     value::{SettingType, choice, secret},
 };
-use gateway_core::state::KeyHash;
+use gateway_core::{Attribution, state::KeyHash};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -87,6 +87,8 @@ limited_section! {
         passthrough: Vec<String> = Vec::new();
         /// Habits of the client that responses are adapted to.
         compat: Vec<ClientCompat> = Vec::new();
+        /// Tags under which the usage of its requests is booked, such as `team=search`, in addition to those of each request.
+        tags: Vec<String> = Vec::new();
     }
 }
 
@@ -127,6 +129,8 @@ pub struct ConfiguredClient {
     pub passthrough: Vec<String>,
     /// The habits that responses are adapted to.
     pub compat: Vec<ClientCompat>,
+    /// The tags under which its usage is booked.
+    pub tags: Vec<String>,
 }
 
 impl ConfiguredClient {
@@ -156,6 +160,7 @@ impl ConfiguredClient {
             ("offered_tools", self.offered_tools.show()),
             ("passthrough", self.passthrough.show()),
             ("compat", self.compat.show()),
+            ("tags", self.tags.show()),
         ]
     }
 }
@@ -217,6 +222,7 @@ pub(super) fn read(
             offered_tools,
             passthrough: Vec::new(),
             compat,
+            tags: Vec::new(),
         });
     }
     let mut seen = std::collections::BTreeMap::new();
@@ -336,8 +342,21 @@ fn client(
         }
     };
     let tenant = entry.tenant.unwrap_or_else(|| name.clone());
-    let ClientEntry { models, tools, priority, strict, offered_tools, passthrough, compat, .. } =
-        entry;
+    let ClientEntry {
+        models,
+        tools,
+        priority,
+        strict,
+        offered_tools,
+        passthrough,
+        compat,
+        tags,
+        ..
+    } = entry;
+    let mut attribution = Attribution::default();
+    if let Err(error) = tags.iter().try_for_each(|tag| attribution.add_tag(tag)) {
+        return Err(("tags", error.to_string()));
+    }
     Ok(ConfiguredClient {
         path: path.to_owned(),
         name,
@@ -352,6 +371,7 @@ fn client(
         offered_tools,
         passthrough,
         compat,
+        tags,
     })
 }
 

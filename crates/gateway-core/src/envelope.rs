@@ -27,6 +27,10 @@ pub struct Envelope {
     pub max_output: Option<u64>,
     /// The service tier that the request asks for, if that may have a price of its own.
     pub tier: Option<ServiceTier>,
+    /// Byte range of the value of `metadata`, if present.
+    pub metadata: Option<Range<usize>>,
+    /// Byte range of the name of the end user, if present: `user`, else `safety_identifier`.
+    pub user: Option<Range<usize>>,
     /// The members that edits depend on; `None` if the envelope was not read from the body.
     pub present: Option<PresentMembers>,
     /// Certainly no object inside the body has a member that holds reasoning in some vendor's form

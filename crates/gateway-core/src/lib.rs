@@ -14,6 +14,7 @@
 
 mod answer;
 mod attempt;
+mod attribution;
 mod billed_units;
 mod calendar;
 mod caught_panic;
@@ -61,6 +62,7 @@ mod waker;
 pub use self::{
     answer::{ChatResponse, Choice, Collector},
     attempt::{Attempt, AttemptOutcome, CacheDirective, CacheStatus, UnavailableReason},
+    attribution::{Attribution, InvalidAttribution},
     billed_units::{BilledUnits, UnitFees},
     calendar::Date,
     caught_panic::{CaughtPanic, catch_panic},

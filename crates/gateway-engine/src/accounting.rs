@@ -10,8 +10,8 @@ use crate::{
     metrics::ResponseTiming,
 };
 use gateway_core::{
-    Attempt, CacheStatus, Chunk, DroppedParams, GatewayError, ModelCard, ResponseMeta, ServiceTier,
-    StreamEnd, StreamEvent, StreamObserver, Target, Usage, UsageMeter,
+    Attempt, Attribution, CacheStatus, Chunk, DroppedParams, GatewayError, ModelCard, ResponseMeta,
+    ServiceTier, StreamEnd, StreamEvent, StreamObserver, Target, Usage, UsageMeter,
 };
 use gateway_limits::{
     AdmissionPermit, Client, PANICKED_OUTCOME, QuotaReservation, RequestLabels, RequestResult,
@@ -32,6 +32,7 @@ pub(crate) struct RequestAccounting {
     path: &'static str,
     request_id: Arc<str>,
     client: Arc<Client>,
+    attribution: Option<Arc<Attribution>>,
     plan: Arc<RoutePlan>,
     started: Instant,
     provider: Arc<str>,
@@ -75,13 +76,14 @@ impl RequestContext {
         let engine = Arc::clone(&self.engine);
         let plan = Arc::clone(&self.plan);
         engine.metrics.provider_called(&plan.route.provider);
-        let is_planned = plan.is_for(target);
-        let model = if is_planned { Arc::clone(&plan.ledger_name) } else { ledger_name(target) };
+        let planned = plan.is_for(target).then(|| Arc::clone(&plan.ledger_name));
+        let model = planned.unwrap_or_else(|| ledger_name(target));
         let who = RequestLabels {
             client: &self.head.client.name,
             provider: &plan.route.provider,
             model: &model,
             is_catalogued: target.card.as_ref().is_some_and(|card| card.assumed_from.is_none()),
+            attribution: self.head.attribution.as_ref(),
         };
         let row = engine.limits.usage.open(who, self.reserved_usage());
         if let Some(row) = &row {
@@ -96,6 +98,7 @@ impl RequestContext {
             path: self.head.path,
             request_id: Arc::clone(&self.head.request_id),
             client: Arc::clone(&self.head.client),
+            attribution: self.head.attribution.clone(),
             started: now,
             provider: Arc::clone(&plan.route.provider),
             card: target.card.clone(),
@@ -213,21 +216,20 @@ impl RequestAccounting {
             self.record_upstream(meta);
         }
         let duration = self.started.elapsed();
-        let first = self.first_output.map(|at| at.duration_since(self.started));
+        let timing = (duration, self.first_output.map(|at| at.duration_since(self.started)));
         let used = self.accounted_usage(end);
         self.settle(outcome(end), &used);
-        self.count(end, &used, (duration, first));
-        self.report(end, &used, (duration, first));
+        self.count(end, &used, timing);
+        self.report(end, &used, timing);
     }
 
     /// Settles the reservation and closes the row of the ledger.
     fn settle(&mut self, outcome: &'static str, used: &AccountedUsage) {
-        let cost = used.cost;
+        let (usage, cost, estimated) = (used.usage, used.cost, used.is_estimated);
         if let Some(reservation) = self.reservation.take() {
-            reservation.settle(used.usage.total(), cost.unwrap_or_default());
+            reservation.settle(usage.total(), cost.unwrap_or_default());
         }
         if let Some(row) = self.row.take() {
-            let (usage, estimated) = (used.usage, used.is_estimated);
             self.engine.limits.usage.close(row, RequestResult { outcome, usage, cost, estimated });
         }
     }
@@ -241,8 +243,7 @@ impl RequestAccounting {
         let (metrics, outcome) = (&self.engine.metrics, outcome(end));
         metrics.request_ended(self.path, outcome);
         let streamed = self.stream.then(|| self.usage.map_or(0, |usage| usage.completion()));
-        let timing = ResponseTiming { whole: duration, first, streamed };
-        metrics.response_ended(&self.provider, timing);
+        metrics.response_ended(&self.provider, ResponseTiming { whole: duration, first, streamed });
         if self.stream {
             metrics.stream_ended(&self.provider, outcome);
         }
@@ -281,9 +282,9 @@ impl RequestAccounting {
             return;
         }
         let usage = self.usage.unwrap_or_default();
-        let is_missing = usage.prompt() == 0 && usage.completion() == 0;
+        let is_empty = usage.prompt() == 0 && usage.completion() == 0;
         for (anomaly, is_so) in [
-            ("missing", is_missing && matches!(end, StreamEnd::Complete)),
+            ("missing", is_empty && matches!(end, StreamEnd::Complete)),
             ("count", usage.is_odd),
             ("total", usage.stated_total.is_some()),
         ] {
@@ -307,6 +308,7 @@ impl RequestAccounting {
             path: self.path,
             client: &self.client.name,
             tenant: &self.client.tenant,
+            attribution: self.attribution.as_deref(),
             provider: &self.provider,
             requested_model: &self.plan.name,
             model: self.card.as_ref().map_or(OTHER, |card| &card.id),

@@ -64,6 +64,7 @@ impl RequestContext {
             client: Some(Arc::clone(&self.head.client)),
             model: Some(mem::take(&mut self.model)).filter(|model| !model.is_empty()),
             model_label: Some(Arc::clone(&self.plan.label)),
+            attribution: self.head.attribution.take(),
         };
         let facts = mem::take(&mut self.facts);
         Box::new(RequestFailure { error, facts, is_accounted: false, request })

@@ -11,6 +11,7 @@
 //! stage. What it holds is released, and what it spent is accounted for, however it ends.
 
 mod accounting;
+mod attribution;
 mod body_memory;
 mod build;
 mod compaction;

@@ -1,7 +1,7 @@
 //! The port to whatever watches requests: log, console, exporters.
 
 use gateway_core::{
-    Attempt, CacheStatus, Chunk, DroppedParams, GatewayError, NanoDollars, Rule, Usage,
+    Attempt, Attribution, CacheStatus, Chunk, DroppedParams, GatewayError, NanoDollars, Rule, Usage,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -71,6 +71,8 @@ pub struct RequestSummary<'a> {
     pub client: &'a Arc<str>,
     /// The tenant that the client belongs to.
     pub tenant: &'a Arc<str>,
+    /// The tags and the user; absent if the request has neither.
+    pub attribution: Option<&'a Attribution>,
     /// The provider that answered, or was asked last.
     pub provider: &'a Arc<str>,
     /// The model, as the caller named it.

@@ -52,7 +52,7 @@ impl Engine {
         let routed = check_passthrough(&head.client, &provider, &request).and(routed);
         let (plan, target, provider) = match routed {
             Ok(routed) => routed,
-            Err(error) => return Err(RequestFailure::unrouted(error, head.client, model)),
+            Err(error) => return Err(RequestFailure::unrouted(error, head.sender(), model)),
         };
         let model = model.unwrap_or_else(|| NO_MODEL.to_owned());
         let named = NamedModel { model, stream, names_session: false };

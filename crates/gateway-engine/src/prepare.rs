@@ -146,8 +146,8 @@ impl Engine {
         operation: Operation,
         request: InboundRequest,
     ) -> Result<PreparedRequest, Box<RequestFailure>> {
-        let client = Arc::clone(&request.head.client);
-        let unrouted = |error| RequestFailure::unrouted(error, client, None);
+        let sender = (Arc::clone(&request.head.client), request.head.attribution.clone());
+        let unrouted = |error| RequestFailure::unrouted(error, sender, None);
         let (request, recorder) = match self.open_thread(request).await {
             Ok(opened) => opened,
             Err(error) => return Err(unrouted(error)),
@@ -172,7 +172,7 @@ impl Engine {
         self: &Arc<Self>,
         dialect: &dyn InboundDialect,
         operation: Operation,
-        InboundRequest { head, permit, body }: InboundRequest,
+        InboundRequest { mut head, permit, body }: InboundRequest,
     ) -> Result<RoutedRequest, Box<RequestFailure>> {
         let (body, envelope) = match self.read(dialect, operation, (&head, body)) {
             Ok((body, envelope)) if dialect.is_in_thread(&envelope) => {
@@ -180,8 +180,12 @@ impl Engine {
                 return Ok(RoutedRequest::InThread(Box::new(request)));
             }
             Ok(read) => read,
-            Err(error) => return Err(RequestFailure::unrouted(error, head.client, None)),
+            Err(error) => return Err(RequestFailure::unrouted(error, head.sender(), None)),
         };
+        if let Err(error) = head.attribute(&envelope, &body) {
+            let model = Some(envelope.model);
+            return Err(RequestFailure::unrouted(error, head.sender(), model));
+        }
         let named = NamedModel {
             model: envelope.model.clone(),
             stream: envelope.stream,
@@ -203,7 +207,7 @@ impl Engine {
     ) -> Result<Box<RequestContext>, Box<RequestFailure>> {
         match self.resolve(&head.client, &named.model) {
             Ok(resolved) => Ok(self.routed_context((head, permit), named, resolved)),
-            Err(error) => Err(RequestFailure::unrouted(error, head.client, Some(named.model))),
+            Err(error) => Err(RequestFailure::unrouted(error, head.sender(), Some(named.model))),
         }
     }
 

@@ -74,7 +74,7 @@ impl Engine {
         let read = process_body(body.len(), || read_json(endpoint, &body, named, &limits));
         let RelayEnvelope { model, place, stream, units } = match read {
             Ok(envelope) => envelope,
-            Err(error) => return Err(RequestFailure::unrouted(error, head.client, None)),
+            Err(error) => return Err(RequestFailure::unrouted(error, head.sender(), None)),
         };
         let request = RelayRequest {
             method: "POST",
@@ -108,7 +108,7 @@ impl Engine {
         let RelayEnvelope { model, place, stream, units } =
             match reader.finish(endpoint, named, length) {
                 Ok(envelope) => envelope,
-                Err(error) => return Err(RequestFailure::unrouted(error, head.client, None)),
+                Err(error) => return Err(RequestFailure::unrouted(error, head.sender(), None)),
             };
         let request = RelayRequest {
             method: "POST",

@@ -2,7 +2,7 @@
 
 use crate::{InFlight, SessionDirective, context_fit::ContextMode, tools::ToolSelection};
 use bytes::Bytes;
-use gateway_core::CacheDirective;
+use gateway_core::{Attribution, CacheDirective};
 use gateway_limits::{AdmissionPermit, Client, Priority};
 use gateway_sessions::idempotency::IdempotencyToken;
 use gateway_wire::messages::VERSION_HEADER;
@@ -26,6 +26,8 @@ pub struct RequestHead {
     pub client: Arc<Client>,
     /// The options outside of the body.
     pub options: Arc<RequestOptions>,
+    /// The tags and the user of the request; absent if it has neither.
+    pub attribution: Option<Arc<Attribution>>,
     /// The arrival time of the request.
     pub started: Instant,
     /// Counts the request as in progress until it is dropped.
@@ -107,15 +109,24 @@ impl RequestOptions {
     }
 }
 
+impl RequestHead {
+    /// Returns the client and the attribution, for the failure of the request.
+    pub(crate) fn sender(self) -> (Arc<Client>, Option<Arc<Attribution>>) {
+        (self.client, self.attribution)
+    }
+}
+
 impl InboundRequest {
     /// Creates a request of a program that embeds the engine, from this process.
     pub fn new(client: Arc<Client>, body: impl Into<Bytes>) -> Self {
+        let attribution = client.attribution.clone();
         let head = RequestHead {
             request_id: Uuid::now_v7().to_string().into(),
             path: "embedded",
             peer: Ipv4Addr::LOCALHOST.into(),
             client,
             options: RequestOptions::none(),
+            attribution,
             started: Instant::now(),
             in_flight: None,
         };

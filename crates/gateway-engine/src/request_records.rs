@@ -1,7 +1,7 @@
 //! The entries of the request log, made of what the observers of requests see.
 
 use crate::{RequestObserver, RequestSummary};
-use gateway_core::{CacheStatus, GatewayError, state::RequestLogEntry, time::millis};
+use gateway_core::{Attribution, CacheStatus, GatewayError, state::RequestLogEntry, time::millis};
 use gateway_limits::RequestRecorder;
 use gateway_tasks::unix_time;
 
@@ -25,6 +25,8 @@ impl RequestObserver for RequestRecords {
             path: request.path,
             client: Some(request.client),
             tenant: Some(request.tenant),
+            tags: request.attribution.map(Attribution::tags).unwrap_or_default(),
+            user: request.attribution.and_then(Attribution::user),
             requested_model: Some(request.requested_model),
             model: Some(request.served_model),
             provider: Some(request.provider),

@@ -3,7 +3,7 @@
 use crate::{Decision, context_fit::ContextFit};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use gateway_core::{GatewayError, NanoDollars, Price, ResponseMeta, Result, Usage};
+use gateway_core::{Attribution, GatewayError, NanoDollars, Price, ResponseMeta, Result, Usage};
 use gateway_limits::{Client, RateLimitStatus};
 use gateway_sessions::{CompositionFacts as SessionFacts, NotStored};
 use std::sync::Arc;
@@ -101,6 +101,8 @@ pub struct FailedRequest {
     pub model: Option<String>,
     /// The model as a metric label, if it was routed.
     pub model_label: Option<Arc<str>>,
+    /// The tags and the user, as far as they were read.
+    pub attribution: Option<Arc<Attribution>>,
 }
 
 impl std::fmt::Display for RequestFailure {
@@ -122,14 +124,16 @@ impl RequestFailure {
         Box::new(Self { error, facts, is_accounted: false, request })
     }
 
-    /// The failure of a request of `client` for `model` that was not routed.
+    /// Returns the failure of a request for `model` that was not routed; of a client, with its
+    /// attribution.
     pub(crate) fn unrouted(
         error: GatewayError,
-        client: Arc<Client>,
+        (client, attribution): (Arc<Client>, Option<Arc<Attribution>>),
         model: Option<String>,
     ) -> Box<Self> {
         let mut failure = Self::early(error);
-        failure.request = FailedRequest { client: Some(client), model, model_label: None };
+        let client = Some(client);
+        failure.request = FailedRequest { client, model, model_label: None, attribution };
         failure
     }
 }

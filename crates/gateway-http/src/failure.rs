@@ -18,7 +18,9 @@ impl FailedDispatch {
 
     /// The same failure, of a request of `client`.
     pub(crate) fn of(mut self, client: &Arc<Client>) -> Self {
-        self.0.request.client.get_or_insert_with(|| Arc::clone(client));
+        let request = &mut self.0.request;
+        request.client.get_or_insert_with(|| Arc::clone(client));
+        request.attribution = request.attribution.take().or_else(|| client.attribution.clone());
         self
     }
 }

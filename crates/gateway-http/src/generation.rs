@@ -5,7 +5,7 @@ use crate::{
     RequestBody,
     failure::FailedDispatch,
     headers, reply,
-    request::{Origin, options},
+    request::{Origin, attribution, options},
     responses::first_message,
     service::HttpService,
 };
@@ -48,7 +48,10 @@ pub(crate) async fn admit(
 ) -> Result<InboundRequest, FailedDispatch> {
     let request_head = request_head(service, dialect, origin, head)?;
     let sender = (&*request_head.client, request_head.peer);
-    let of_client = |failure: FailedDispatch| failure.of(&request_head.client);
+    let of_client = |mut failure: FailedDispatch| {
+        failure.0.request.attribution.clone_from(&request_head.attribution);
+        failure.of(&request_head.client)
+    };
     let body = service.read_model_body(&head.headers, body, sender).await.map_err(Into::into);
     let body = body.map_err(of_client)?;
     let priority = request_head.options.priority;
@@ -67,12 +70,15 @@ pub(crate) fn request_head(
     let client = service.identify(&head.headers, origin.peer)?;
     let options = options::read(head, dialect);
     let options = options.map_err(|error| FailedDispatch::from(error).of(&client))?;
+    let attribution = attribution::read(&client, &head.headers);
+    let attribution = attribution.map_err(|error| FailedDispatch::from(error).of(&client))?;
     Ok(RequestHead {
         request_id: origin.request_id,
         path: origin.path,
         peer: origin.peer,
         client,
         options,
+        attribution,
         started: origin.started,
         in_flight: Some(origin.in_flight),
     })

@@ -63,6 +63,10 @@ pub(crate) const TOOL_EVENTS: HeaderName = HeaderName::from_static("x-gateway-to
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Carries vendor-specific trace data, per W3C Trace Context.
 pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+/// Names tags under which the usage of the request is booked.
+pub(crate) const TAGS: HeaderName = HeaderName::from_static("x-gateway-tags");
+/// Names the end user under whom the usage of the request is booked.
+pub(crate) const USER: HeaderName = HeaderName::from_static("x-gateway-user");
 /// Requests the usage at the end of a stream.
 pub(crate) const USAGE: HeaderName = HeaderName::from_static("x-gateway-usage");
 

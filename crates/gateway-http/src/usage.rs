@@ -15,13 +15,18 @@ const USUAL: u64 = 30;
 const MOST: u64 = 400;
 
 /// The grouping of sums.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum UsageGroup {
     Day,
     Client,
     Model,
     Provider,
     Outcome,
+    /// Each tag; a request counts under each of its tags.
+    Tag,
+    /// The value of the tag of a name: `tag:team` groups by what `team=` says.
+    TagNamed(String),
+    User,
 }
 
 /// The parameters of a usage request.
@@ -49,25 +54,43 @@ pub(crate) async fn usage(
 }
 
 impl UsageGroup {
-    const ALL: [Self; 5] = [Self::Day, Self::Client, Self::Model, Self::Provider, Self::Outcome];
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "day" => Self::Day,
+            "client" => Self::Client,
+            "model" => Self::Model,
+            "provider" => Self::Provider,
+            "outcome" => Self::Outcome,
+            "tag" => Self::Tag,
+            "user" => Self::User,
+            _ => Self::TagNamed(name.strip_prefix("tag:").filter(|it| !it.is_empty())?.to_owned()),
+        })
+    }
 
-    const fn as_str(self) -> &'static str {
+    fn name(&self) -> String {
         match self {
-            Self::Day => "day",
-            Self::Client => "client",
-            Self::Model => "model",
-            Self::Provider => "provider",
-            Self::Outcome => "outcome",
+            Self::Day => "day".to_owned(),
+            Self::Client => "client".to_owned(),
+            Self::Model => "model".to_owned(),
+            Self::Provider => "provider".to_owned(),
+            Self::Outcome => "outcome".to_owned(),
+            Self::Tag => "tag".to_owned(),
+            Self::TagNamed(name) => format!("tag:{name}"),
+            Self::User => "user".to_owned(),
         }
     }
 
-    fn of(self, row: &Totals) -> String {
+    /// Returns the name of the group that `row` belongs to, counted under `tag`.
+    fn of(&self, row: &Totals, tag: &str) -> String {
         match self {
             Self::Day => Date::from_days_since_epoch(row.day).text(),
             Self::Client => row.client.clone(),
             Self::Model => row.model.clone(),
             Self::Provider => row.provider.clone(),
             Self::Outcome => row.outcome.clone(),
+            Self::Tag => tag.to_owned(),
+            Self::TagNamed(name) => tag_value(row, name).to_owned(),
+            Self::User => row.user.clone(),
         }
     }
 }
@@ -94,22 +117,33 @@ impl UsageQuery {
         Ok(Self { days: from..=to, groups })
     }
 
+    /// Returns the tags under which a row counts: a request with several counts under each.
+    fn tags<'a>(&self, row: &'a Totals) -> Vec<&'a str> {
+        if self.groups.contains(&UsageGroup::Tag) {
+            row.tags.split(',').collect()
+        } else {
+            vec![""]
+        }
+    }
+
     fn answer(&self, rows: &[Totals]) -> Value {
         let mut sums: BTreeMap<Vec<String>, Totals> = BTreeMap::new();
         let mut all = Totals::default();
         for row in rows {
-            let names = self.groups.iter().map(|group| group.of(row)).collect();
-            sums.entry(names).or_default().add(row);
+            for tag in self.tags(row) {
+                let names = self.groups.iter().map(|group| group.of(row, tag)).collect();
+                sums.entry(names).or_default().add(row);
+            }
             all.add(row);
         }
         let told = |(names, sum): (Vec<String>, Totals)| {
             let names = self.groups.iter().zip(names);
             let mut row: Map<_, _> =
-                names.map(|(group, name)| (group.as_str().to_owned(), json!(name))).collect();
+                names.map(|(group, name)| (group.name(), json!(name))).collect();
             row.append(&mut amounts(&sum));
             Value::Object(row)
         };
-        let groups: Vec<_> = self.groups.iter().map(|group| group.as_str()).collect();
+        let groups: Vec<_> = self.groups.iter().map(UsageGroup::name).collect();
         json!({
             "object": "list",
             "from": Date::from_days_since_epoch(*self.days.start()).text(),
@@ -119,6 +153,12 @@ impl UsageQuery {
             "total": amounts(&all),
         })
     }
+}
+
+/// Returns the value of the tag `name` of a row; empty if it has none.
+fn tag_value<'a>(row: &'a Totals, name: &str) -> &'a str {
+    let mut pairs = row.tags.split(',').filter_map(|tag| tag.split_once('='));
+    pairs.find(|(known, _)| *known == name).map_or("", |(_, value)| value)
 }
 
 /// Returns the amounts of a sum; money in dollars for display, and in nano-dollars for arithmetic. The
@@ -150,11 +190,11 @@ fn day(name: &'static str, text: &str) -> Result<u64> {
 
 fn group_by(text: &str) -> Result<Vec<UsageGroup>> {
     let names = text.split(',').filter(|name| !name.is_empty());
-    let find = |name: &str| UsageGroup::ALL.into_iter().find(|group| group.as_str() == name);
     let mut groups = Vec::new();
     for name in names {
-        let group = find(name).ok_or_else(|| {
-            let message = "any of `day`, `client`, `model`, `provider`, `outcome`, with commas";
+        let group = UsageGroup::parse(name).ok_or_else(|| {
+            let message = "any of `day`, `client`, `model`, `provider`, `outcome`, `user`, `tag`, \
+                           `tag:NAME`, with commas";
             GatewayError::invalid("group_by", message)
         })?;
         if !groups.contains(&group) {
@@ -191,7 +231,16 @@ mod tests {
         check("from=2026-11-27", Err("from"));
         check("from=2020-01-01", Err("from"));
         check("to=yesterday", Err("to"));
+        check(
+            "group_by=tag,tag:team,user",
+            Ok((
+                20_754,
+                20_783,
+                &[UsageGroup::Tag, UsageGroup::TagNamed("team".into()), UsageGroup::User][..],
+            )),
+        );
         check("group_by=tenant", Err("group_by"));
+        check("group_by=tag:", Err("group_by"));
     }
 
     #[test]
@@ -208,6 +257,20 @@ mod tests {
             (&json!(5), &json!(1))
         );
         assert_eq!(amounts(&Totals::default())["cost_nano_usd"], 0);
+    }
+
+    #[test]
+    fn request_counts_under_each_of_its_tags_and_once_under_a_name() {
+        let row = |tags: &str| Totals { tags: tags.into(), requests: 1, ..Totals::default() };
+        let rows = [row("env=prod,team=a"), row("team=a"), row("")];
+        let counts = |group: UsageGroup| {
+            let told = UsageQuery { days: 0..=0, groups: vec![group.clone()] }.answer(&rows);
+            let data = told["data"].as_array().unwrap().clone();
+            let count = |it: &Value| format!("{}={}", it[group.name()], it["requests"]);
+            data.iter().map(count).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(counts(UsageGroup::Tag), r#"""=1 "env=prod"=1 "team=a"=2"#);
+        assert_eq!(counts(UsageGroup::TagNamed("team".into())), r#"""=1 "a"=2"#);
     }
 
     #[test]

@@ -20,8 +20,13 @@ fn unavailable() -> StoreError {
 /// Records one finished request.
 fn record(recorder: &UsageRecorder) {
     let (client, provider, model) = ("acme".into(), "openai".into(), "gpt".into());
-    let labels =
-        RequestLabels { client: &client, provider: &provider, model: &model, is_catalogued: true };
+    let labels = RequestLabels {
+        client: &client,
+        provider: &provider,
+        model: &model,
+        is_catalogued: true,
+        attribution: None,
+    };
     let row = recorder.open(labels, ReservedUsage::default()).unwrap();
     let usage = Usage { output: 5, ..Usage::default() };
     let cost = Some(NanoDollars(7));

@@ -126,6 +126,19 @@ impl EnvelopeReader {
                 self.envelope.tier = is_fast.then_some(ServiceTier::Fast).or(self.envelope.tier);
                 Ok(())
             }
+            "metadata" if member.kind == JsonKind::Object => {
+                self.envelope.metadata = Some(member.value_span.clone());
+                Ok(())
+            }
+            "user" if member.kind == JsonKind::String => {
+                self.envelope.user = Some(member.value_span.clone());
+                Ok(())
+            }
+            // The newer name of `user`.
+            "safety_identifier" if member.kind == JsonKind::String => {
+                self.envelope.user.get_or_insert_with(|| member.value_span.clone());
+                Ok(())
+            }
             "thread" if member.kind == JsonKind::Null => Ok(()),
             name => {
                 self.envelope.present.get_or_insert_default().note(name);

@@ -70,6 +70,12 @@ pub struct AdmittedRequest {
     pub model: String,
     /// The provider it was sent to.
     pub provider: String,
+    /// The tags, sorted and separated by commas; a column of the sums.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tags: String,
+    /// The end user, empty if none is known; a column of the sums.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub user: String,
     /// The usage for which the request is closed if its gateway crashes.
     #[serde(default)]
     pub reserved: ReservedUsage,
@@ -110,6 +116,12 @@ pub struct Totals {
     pub provider: String,
     /// The common outcome of the requests.
     pub outcome: String,
+    /// The tags, sorted and separated by commas; a column of the sums.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tags: String,
+    /// The end user, empty if none is known; a column of the sums.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub user: String,
     /// The number of requests.
     pub requests: u64,
     /// The tokens used, summed.
@@ -151,6 +163,8 @@ impl Totals {
             model: row.model.clone(),
             provider: row.provider.clone(),
             outcome: closed.outcome.clone(),
+            tags: row.tags.clone(),
+            user: row.user.clone(),
             requests: 1,
             usage: closed.usage,
             cost: closed.cost.unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! The properties of a request that are known before its body is read.
 
+pub(crate) mod attribution;
 pub(crate) mod id;
 pub(crate) mod options;
 pub mod peer;

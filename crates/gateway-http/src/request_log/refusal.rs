@@ -1,6 +1,6 @@
 //! Refused requests: in the log, the metrics and the request log.
 
-use gateway_core::{ErrorKind, GatewayError, state::RequestLogEntry, time::millis};
+use gateway_core::{Attribution, ErrorKind, GatewayError, state::RequestLogEntry, time::millis};
 use gateway_engine::{Engine, FailedRequest, RefusalLabels};
 use gateway_tasks::unix_time;
 use std::{sync::Arc, time::Duration};
@@ -88,6 +88,7 @@ pub(crate) fn record(engine: &Engine, refused: &RefusedRequest, reply: RefusalRe
 fn add_entry(engine: &Engine, refused: &RefusedRequest, reply: RefusalReply<'_>) {
     let Some(log) = &engine.limits.request_log else { return };
     let client = refused.request.client.as_deref();
+    let attribution = refused.request.attribution.as_deref();
     let model = refused.model();
     let entry = RequestLogEntry {
         id: reply.request_id,
@@ -95,6 +96,8 @@ fn add_entry(engine: &Engine, refused: &RefusedRequest, reply: RefusalReply<'_>)
         path: reply.path,
         client: client.map(|client| &*client.name),
         tenant: client.map(|client| &*client.tenant),
+        tags: attribution.map(Attribution::tags).unwrap_or_default(),
+        user: attribution.and_then(Attribution::user),
         requested_model: model.as_deref(),
         outcome: &refused.code,
         status: Some(reply.status),

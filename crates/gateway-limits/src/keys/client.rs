@@ -3,7 +3,7 @@
 use super::{VirtualKeys, key_hash::key_hash};
 use crate::{LimitAccounts, LimitPolicy, Priority, account_key, policy::ClientLimits};
 use gateway_core::{
-    ErrorKind, GatewayError, Result, admits, matches_pattern,
+    Attribution, ErrorKind, GatewayError, Result, admits, matches_pattern,
     state::{KeyHash, Tenant},
 };
 use gateway_tasks::unix_time;
@@ -40,6 +40,8 @@ pub struct Client {
     pub offered_tools: Vec<String>,
     /// Whether the first message of a response comes first in its output.
     pub first_message: bool,
+    /// The tags under which the usage of its requests is booked.
+    pub attribution: Option<Arc<Attribution>>,
 }
 
 /// The access rule of the listener.
@@ -94,6 +96,16 @@ impl fmt::Debug for Access {
 }
 
 impl Client {
+    /// Books the usage of its requests under `tags`, as far as they are valid.
+    pub fn book_under(&mut self, tags: &[String]) {
+        let mut attribution = Attribution::default();
+        for tag in tags {
+            // Checked where they are set; a key of an older version may hold others.
+            let _ = attribution.add_tag(tag);
+        }
+        self.attribution = (!attribution.is_empty()).then(|| Arc::new(attribution));
+    }
+
     /// A client that may do everything.
     pub fn new(name: &str, tenant: &str) -> Self {
         let (name, tenant) = (name.into(), tenant.into());
@@ -111,6 +123,7 @@ impl Client {
             passthrough: Vec::new(),
             offered_tools: Vec::new(),
             first_message: false,
+            attribution: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The permissions of a virtual key.
 
 use crate::{Client, LimitAccounts, LimitPolicy, Priority};
-use gateway_core::{ErrorKind, GatewayError, NanoDollars, Result};
+use gateway_core::{Attribution, ErrorKind, GatewayError, NanoDollars, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -91,6 +91,13 @@ impl KeyGrant {
         if self.tags.len() > MAX_TAGS || !are_tags {
             return wrong("tags", "there are at most 32 tags, of at most 128 characters");
         }
+        let mut attribution = Attribution::default();
+        if self.booked_tags().any(|tag| attribution.add_tag(&tag).is_err()) {
+            return wrong(
+                "tags",
+                "tags have at most 256 bytes, and neither commas nor control characters",
+            );
+        }
         let all =
             std::iter::once(&self.limits).chain(self.model_limits.iter().map(|it| &it.limits));
         if !all.flat_map(GrantLimits::money).flatten().all(|dollars| (0.0..=1e9).contains(&dollars))
@@ -98,6 +105,11 @@ impl KeyGrant {
             return wrong("daily_budget_usd", "a budget must not be negative");
         }
         Ok(())
+    }
+
+    /// The tags as they are booked: `name=value`.
+    fn booked_tags(&self) -> impl Iterator<Item = String> {
+        self.tags.iter().map(|(name, value)| format!("{name}={value}"))
     }
 
     /// The tenant whose data it sees.
@@ -111,6 +123,7 @@ impl KeyGrant {
         let mut client = Client::new(&self.client, self.tenant());
         client.models = self.models.as_deref().map(Into::into);
         client.tools.clone_from(&self.tools);
+        client.book_under(&self.booked_tags().collect::<Vec<_>>());
         client.priority = self.priority.unwrap_or_default();
         let models = self.model_limits.iter();
         let models = models.map(|it| (it.model.clone(), it.limits.policy())).collect();

@@ -2,12 +2,19 @@
 
 use super::record::{LedgerEvent, RequestResult, UsageRecord};
 use foldhash::{HashMap, HashSet};
-use gateway_core::state::{Batch, RequestOutcome, ReservedUsage, Totals};
+use gateway_core::{
+    Attribution,
+    state::{AdmittedRequest, Batch, RequestOutcome, ReservedUsage, Totals},
+};
 use std::sync::Arc;
 
 /// Maximum number of models without a catalogue entry that have rows of their own: callers choose
 /// these names.
 const MADE_UP: usize = 500;
+
+/// Maximum number of attributions with users that have rows of their own, and again without them:
+/// callers choose both.
+const ATTRIBUTIONS: usize = 5_000;
 
 /// The state between batches of one run.
 #[derive(Debug)]
@@ -18,12 +25,13 @@ pub(super) struct BatchBuilder {
     /// Rows that are written as open, and the names of their models there.
     open: HashMap<u64, String>,
     models: HashSet<Arc<str>>,
+    attributions: HashSet<Arc<Attribution>>,
     /// Whether the run has crashed: then the events before the first one are not known.
     is_recovery: bool,
 }
 
 /// The grouping key of rows that are summed.
-type SummaryKey = (u64, Arc<str>, Arc<str>, Arc<str>, &'static str);
+type SummaryKey = (u64, Arc<str>, Arc<str>, Arc<str>, &'static str, Option<Arc<Attribution>>);
 
 impl BatchBuilder {
     /// Creates the builder of the batches of `run`.
@@ -33,6 +41,7 @@ impl BatchBuilder {
             number: 0,
             open: HashMap::default(),
             models: HashSet::default(),
+            attributions: HashSet::default(),
             is_recovery: false,
         }
     }
@@ -77,7 +86,7 @@ impl BatchBuilder {
                     } else if let Some(model) = self.open_model(&row) {
                         self.open.remove(&row.id);
                         let reserved = ReservedUsage::default();
-                        let admitted = row.admitted(&self.run, &model, reserved);
+                        let admitted = self.admitted(&row, &model, reserved);
                         batch.closed.push((admitted, result.closed()));
                     }
                 }
@@ -86,12 +95,12 @@ impl BatchBuilder {
         batch.sums = sums.into_values().collect();
         for (row, reserved) in revised.into_values() {
             if let Some(model) = self.open_model(&row) {
-                batch.revised.push(row.admitted(&self.run, &model, reserved));
+                batch.revised.push(self.admitted(&row, &model, reserved));
             }
         }
         for (id, (row, reserved)) in new {
             let model = self.model(&row).to_string();
-            batch.opened.push(row.admitted(&self.run, &model, reserved));
+            batch.opened.push(self.admitted(&row, &model, reserved));
             self.open.insert(id, model);
         }
         batch
@@ -111,16 +120,20 @@ impl BatchBuilder {
         ended: &RequestResult,
     ) {
         let model = self.model(row);
+        let attribution = self.attribution(row);
         let day = row.at / 86_400_000;
         let (client, provider) = (Arc::clone(&row.client), Arc::clone(&row.provider));
+        let user = attribution.as_deref().and_then(Attribution::user).unwrap_or_default();
         let sum = sums
-            .entry((day, client, Arc::clone(&model), provider, ended.outcome))
+            .entry((day, client, Arc::clone(&model), provider, ended.outcome, attribution.clone()))
             .or_insert_with(|| Totals {
                 day,
                 client: row.client.to_string(),
                 model: model.to_string(),
                 provider: row.provider.to_string(),
                 outcome: ended.outcome.to_owned(),
+                tags: attribution.as_deref().map(Attribution::tags_text).unwrap_or_default(),
+                user: user.to_owned(),
                 ..Totals::default()
             });
         sum.requests += 1;
@@ -130,6 +143,37 @@ impl BatchBuilder {
             RequestOutcome { usage: ended.usage, cost: ended.cost, ..RequestOutcome::default() };
         sum.unpriced += u64::from(closed.is_unpriced());
         sum.estimated += u64::from(ended.estimated);
+    }
+
+    fn admitted(
+        &mut self,
+        row: &UsageRecord,
+        model: &str,
+        reserved: ReservedUsage,
+    ) -> AdmittedRequest {
+        let attribution = self.attribution(row);
+        row.admitted(&self.run, (model, attribution.as_deref()), reserved)
+    }
+
+    /// The attribution of a row, without the user and then without the tags if too many were made up.
+    fn attribution(&mut self, row: &UsageRecord) -> Option<Arc<Attribution>> {
+        let attribution = row.attribution.as_ref()?;
+        if self.attributions.contains(attribution) {
+            return Some(Arc::clone(attribution));
+        }
+        let fitting = if self.attributions.len() < ATTRIBUTIONS {
+            Arc::clone(attribution)
+        } else {
+            Arc::new(attribution.without_user())
+        };
+        let is_known = self.attributions.contains(&fitting);
+        if fitting.is_empty() || (!is_known && self.attributions.len() >= 2 * ATTRIBUTIONS) {
+            return None;
+        }
+        if !is_known {
+            self.attributions.insert(Arc::clone(&fitting));
+        }
+        Some(fitting)
     }
 
     /// The model's name, or `other` if too many have been made up.
@@ -150,6 +194,44 @@ mod tests {
     use super::*;
     use gateway_core::{NanoDollars, Usage};
 
+    #[test]
+    fn rows_are_summed_by_their_attribution() {
+        let tagged = |id: u64, tags: &str, user: &str| {
+            let mut attribution = Attribution::default();
+            attribution.add_tags(tags).unwrap();
+            attribution.set_user(user).unwrap();
+            let row = UsageRecord::clone(&row(id, "m"));
+            Arc::new(UsageRecord { attribution: Some(Arc::new(attribution)), ..row })
+        };
+        let mut builder = BatchBuilder::new("run");
+        let rows = [tagged(1, "a", "u"), tagged(2, "a", "u"), tagged(3, "a,b", ""), row(4, "m")];
+        let events = rows.iter().flat_map(|row| {
+            let opened = LedgerEvent::Opened(Arc::clone(row), ReservedUsage::default());
+            [opened, LedgerEvent::Closed(Arc::clone(row), ended("ok"))]
+        });
+        let batch = builder.build_batch(events.collect());
+        let mut sums: Vec<_> =
+            batch.sums.iter().map(|it| (&*it.tags, &*it.user, it.requests)).collect();
+        sums.sort_unstable();
+        assert_eq!(sums, [("", "", 1), ("a", "u", 2), ("a,b", "", 1)]);
+    }
+
+    #[test]
+    fn attributions_beyond_the_bound_lose_their_users() {
+        let mut builder = BatchBuilder::new("run");
+        let mut of = |n: usize| {
+            let mut attribution = Attribution::default();
+            attribution.add_tag("a").unwrap();
+            attribution.set_user(&n.to_string()).unwrap();
+            let row = UsageRecord::clone(&row(1, "m"));
+            builder.attribution(&UsageRecord { attribution: Some(Arc::new(attribution)), ..row })
+        };
+        assert!((0..ATTRIBUTIONS).all(|n| of(n).unwrap().user().is_some()));
+        let beyond = of(ATTRIBUTIONS).unwrap();
+        assert_eq!((beyond.user(), beyond.tags_text().as_str()), (None, "a"));
+        assert!(of(0).unwrap().user().is_some());
+    }
+
     fn row(id: u64, model: &str) -> Arc<UsageRecord> {
         Arc::new(UsageRecord {
             id,
@@ -158,6 +240,7 @@ mod tests {
             model: model.into(),
             is_catalogued: false,
             provider: "p".into(),
+            attribution: None,
         })
     }
 

@@ -7,11 +7,12 @@
 //! B <number>                                 the end of a batch
 //! ```
 //!
-//! A request is its number, time and labels; members are separated by tabs. Written by hand: it is
+//! A request is its number, time and labels; members are separated by tabs. Behind them are the tags
+//! and the user of a request that has any. Written by hand: it is
 //! done twice for each request, before an upstream is asked.
 
 use super::record::{LedgerEvent, RequestResult, UsageRecord};
-use gateway_core::{ErrorKind, NanoDollars, ServiceTier, Usage, state::ReservedUsage};
+use gateway_core::{Attribution, ErrorKind, NanoDollars, ServiceTier, Usage, state::ReservedUsage};
 use std::{str, sync::Arc};
 
 /// An entry of the journal.
@@ -38,7 +39,19 @@ pub(super) fn write_event(event: &LedgerEvent, line: &mut Vec<u8>) {
             line.extend_from_slice(result.outcome.as_bytes());
         }
     }
+    write_attribution(event, line);
     line.push(b'\n');
+}
+
+/// Appends the tags and the user of a request that has any.
+fn write_attribution(event: &LedgerEvent, line: &mut Vec<u8>) {
+    let (LedgerEvent::Opened(row, _) | LedgerEvent::Revised(row, _) | LedgerEvent::Closed(row, _)) =
+        event;
+    let Some(attribution) = &row.attribution else { return };
+    line.push(b'\t');
+    write_name(&attribution.tags_text(), line);
+    line.push(b'\t');
+    write_name(attribution.user().unwrap_or_default(), line);
 }
 
 /// Appends the line that ends the batch `number`.
@@ -142,30 +155,44 @@ fn read_line(line: &str) -> Option<JournalEntry> {
     if word == "B" {
         return Some(JournalEntry::BatchEnd(members.next()?.parse().ok()?));
     }
-    let row = Arc::new(UsageRecord {
+    let row = UsageRecord {
         id: members.next()?.parse().ok()?,
         at: members.next()?.parse().ok()?,
         is_catalogued: members.next()? == "1",
         client: read_name(members.next()?),
         model: read_name(members.next()?),
         provider: read_name(members.next()?),
-    });
+        attribution: None,
+    };
     let cost = match members.next()? {
         "-" => None,
         cost => Some(NanoDollars(cost.parse().ok()?)),
     };
     let usage = read_usage(members.next()?)?;
-    let event = match word {
-        "O" => LedgerEvent::Opened(row, ReservedUsage { usage, cost }),
-        "R" => LedgerEvent::Revised(row, ReservedUsage { usage, cost }),
-        "C" => {
-            let estimated = members.next()? == "1";
-            let outcome = outcome_named(members.next()?);
-            LedgerEvent::Closed(row, RequestResult { outcome, usage, cost, estimated })
-        }
+    let result = if word == "C" {
+        let estimated = members.next()? == "1";
+        let outcome = outcome_named(members.next()?);
+        Some(RequestResult { outcome, usage, cost, estimated })
+    } else {
+        None
+    };
+    let attribution = read_attribution(members.next(), members.next()).map(Arc::new);
+    let row = Arc::new(UsageRecord { attribution, ..row });
+    let reserved = ReservedUsage { usage, cost };
+    let event = match (word, result) {
+        ("O", _) => LedgerEvent::Opened(row, reserved),
+        ("R", _) => LedgerEvent::Revised(row, reserved),
+        ("C", Some(result)) => LedgerEvent::Closed(row, result),
         _ => return None,
     };
     Some(JournalEntry::Event(event))
+}
+
+fn read_attribution(tags: Option<&str>, user: Option<&str>) -> Option<Attribution> {
+    let mut attribution = Attribution::default();
+    attribution.add_tags(&read_name(tags?)).ok()?;
+    attribution.set_user(&read_name(user?)).ok()?;
+    Some(attribution)
 }
 
 fn read_name(text: &str) -> Arc<str> {
@@ -232,6 +259,13 @@ mod tests {
     use gateway_core::BilledUnits;
     use proptest::prelude::*;
 
+    fn attribution() -> Arc<Attribution> {
+        let mut attribution = Attribution::default();
+        attribution.add_tags("team=search,env=prod").unwrap();
+        attribution.set_user("a\\b").unwrap();
+        Arc::new(attribution)
+    }
+
     fn row(model: &str) -> Arc<UsageRecord> {
         Arc::new(UsageRecord {
             id: 7,
@@ -240,6 +274,7 @@ mod tests {
             model: model.into(),
             is_catalogued: true,
             provider: "openai".into(),
+            attribution: Some(attribution()),
         })
     }
 

@@ -1,13 +1,13 @@
 //! The usage record of a request, and the events of its life.
 
 use gateway_core::{
-    NanoDollars, Usage,
+    Attribution, NanoDollars, Usage,
     state::{AdmittedRequest, RequestOutcome, ReservedUsage},
 };
 use std::sync::Arc;
 
 /// The record of an admitted request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct UsageRecord {
     pub(super) id: u64,
     /// In milliseconds since 1970.
@@ -17,6 +17,8 @@ pub struct UsageRecord {
     /// The catalogue knows the model.
     pub(super) is_catalogued: bool,
     pub(super) provider: Arc<str>,
+    /// The tags and the user; absent if the request has neither.
+    pub(super) attribution: Option<Arc<Attribution>>,
 }
 
 /// The result of a request.
@@ -43,6 +45,8 @@ pub struct RequestLabels<'a> {
     pub model: &'a Arc<str>,
     /// Whether the catalogue knows the model.
     pub is_catalogued: bool,
+    /// The tags and the user; absent if the request has neither.
+    pub attribution: Option<&'a Arc<Attribution>>,
 }
 
 /// A step in the life of a request.
@@ -60,7 +64,7 @@ impl UsageRecord {
     pub(super) fn admitted(
         &self,
         run: &str,
-        model: &str,
+        (model, attribution): (&str, Option<&Attribution>),
         reserved: ReservedUsage,
     ) -> AdmittedRequest {
         AdmittedRequest {
@@ -69,6 +73,8 @@ impl UsageRecord {
             client: self.client.to_string(),
             model: model.to_owned(),
             provider: self.provider.to_string(),
+            tags: attribution.map(Attribution::tags_text).unwrap_or_default(),
+            user: attribution.and_then(Attribution::user).unwrap_or_default().to_owned(),
             reserved,
         }
     }

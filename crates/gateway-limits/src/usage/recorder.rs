@@ -133,6 +133,7 @@ impl UsageRecorder {
             model: Arc::clone(who.model),
             is_catalogued: who.is_catalogued,
             provider: Arc::clone(who.provider),
+            attribution: who.attribution.map(Arc::clone),
         });
         inner.record(LedgerEvent::Opened(Arc::clone(&row), reserved));
         Some(row)

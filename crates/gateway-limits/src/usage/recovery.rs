@@ -67,6 +67,7 @@ mod tests {
             model: "m".into(),
             is_catalogued: true,
             provider: "p".into(),
+            attribution: None,
         })
     }
 

@@ -173,15 +173,20 @@ pub(super) fn totals(
 }
 
 /// Returns the sort key of totals.
-pub(crate) fn order(totals: &Totals) -> (u64, &str, &str, &str, &str) {
-    let Totals { day, client, model, provider, outcome, .. } = totals;
-    (*day, client, model, provider, outcome)
+pub(crate) fn order(totals: &Totals) -> (u64, [&str; 6]) {
+    let Totals { day, client, model, provider, outcome, tags, user, .. } = totals;
+    (*day, [client, model, provider, outcome, tags, user])
 }
 
 /// Returns the names of totals among those of their client.
 pub(crate) fn totals_id(totals: &Totals) -> String {
-    let Totals { day, model, provider, outcome, .. } = totals;
-    [&*format!("{day:08}"), model, provider, outcome].join("\0")
+    let Totals { day, model, provider, outcome, tags, user, .. } = totals;
+    let mut id = [&*format!("{day:08}"), model, provider, outcome].join("\0");
+    // Sums of requests without either keep the name that older versions wrote.
+    if !(tags.is_empty() && user.is_empty()) {
+        id.extend(["\0", tags, "\0", user]);
+    }
+    id
 }
 
 fn add(txn: &mut WriteTxn<'_>, limits: &StoreLimits, more: &Totals) -> Result<(), StoreError> {

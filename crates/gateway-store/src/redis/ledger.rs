@@ -159,8 +159,10 @@ fn count(number: usize) -> Value {
 
 /// Returns the increments of a sum to the fields of its day.
 fn fields(sum: &Totals) -> Vec<[Value; 2]> {
-    let names = [&sum.client, &sum.model, &sum.provider, &sum.outcome];
-    let names = serde_json::to_string(&names).unwrap_or_default();
+    let names = [&sum.client, &sum.model, &sum.provider, &sum.outcome, &sum.tags, &sum.user];
+    let is_attributed = !(sum.tags.is_empty() && sum.user.is_empty());
+    let names = names.get(..if is_attributed { 6 } else { 4 }).unwrap_or_default();
+    let names = serde_json::to_string(names).unwrap_or_default();
     let usage = &sum.usage;
     let amounts = [
         ("requests", sum.requests),
@@ -194,9 +196,19 @@ fn sums(day: u64, pairs: Vec<(String, Value)>) -> Result<Vec<Totals>, StoreError
         let sum = match found.entry(names.to_owned()) {
             std::collections::btree_map::Entry::Occupied(sum) => sum.into_mut(),
             std::collections::btree_map::Entry::Vacant(place) => {
-                let [client, model, provider, outcome] =
-                    serde_json::from_str::<[String; 4]>(names).map_err(|_| broken())?;
-                let none = Totals { day, client, model, provider, outcome, ..Totals::default() };
+                let names: Vec<String> = serde_json::from_str(names).map_err(|_| broken())?;
+                let mut names = names.into_iter();
+                let mut next = || names.next().ok_or_else(broken);
+                let none = Totals {
+                    day,
+                    client: next()?,
+                    model: next()?,
+                    provider: next()?,
+                    outcome: next()?,
+                    tags: next().unwrap_or_default(),
+                    user: next().unwrap_or_default(),
+                    ..Totals::default()
+                };
                 place.insert((none, 0))
             }
         };

@@ -246,6 +246,8 @@ const DAY: u64 = 86_400_000;
 
 fn row(id: &str, day: u64, client: &str, model: &str) -> AdmittedRequest {
     AdmittedRequest {
+        tags: String::new(),
+        user: String::new(),
         id: id.into(),
         at: day * DAY + 5,
         client: client.into(),
