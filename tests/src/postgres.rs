@@ -48,7 +48,7 @@ impl Postgres {
             .expect("the tests need Postgres (Debian: apt-get install postgresql)");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let port = port::free();
-        let postgres = Self { child: spawn(&home, port), home, port };
+        let mut postgres = Self { child: spawn(&home, port), home, port };
         postgres.is_up().await;
         postgres
     }
@@ -80,10 +80,14 @@ impl Postgres {
         String::from_utf8_lossy(&text).trim().to_owned()
     }
 
-    async fn is_up(&self) {
+    async fn is_up(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while self.ask("SELECT 'up'") != "up" {
             assert!(Instant::now() < deadline, "postgres does not answer");
+            // It refuses to start while a process of the killed one ends, and exits.
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                self.child = spawn(&self.home, self.port);
+            }
             time::sleep(Duration::from_millis(20)).await;
         }
     }

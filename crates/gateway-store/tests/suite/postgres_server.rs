@@ -46,7 +46,7 @@ impl PostgresServer {
         fs::write(data.join("postgresql.conf"), written + "\n").unwrap();
         let port = free_port();
         let child = spawn(&data, port);
-        let server = Self { child, port, directory };
+        let mut server = Self { child, port, directory };
         server.is_up();
         server
     }
@@ -95,8 +95,12 @@ impl PostgresServer {
         String::from_utf8_lossy(&text).trim().to_owned()
     }
 
-    fn is_up(&self) {
+    fn is_up(&mut self) {
         for _ in 0..2_000 {
+            // It refuses to start while a process of the killed one ends, and exits.
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                self.child = spawn(&self.data(), self.port);
+            }
             if TcpStream::connect(("127.0.0.1", self.port)).is_ok()
                 && self.ask("SELECT 'up'") == "up"
             {
