@@ -35,6 +35,7 @@ mod fields;
 mod files;
 mod first_steps;
 mod framing;
+mod gemini_callers;
 mod headers;
 mod heads;
 mod health;

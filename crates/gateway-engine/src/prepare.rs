@@ -248,7 +248,8 @@ impl Engine {
         operation: Operation,
         (head, body): (&RequestHead, Bytes),
     ) -> Result<(Bytes, Envelope)> {
-        let (body, envelope) = self.envelope(operation, body)?;
+        let (body, mut envelope) = self.envelope(operation, body)?;
+        dialect.complete_envelope(&body, &mut envelope);
         if operation != Operation::Embed && !dialect.is_in_thread(&envelope) {
             dialect.check(&envelope)?;
             if let Some(version) = head.options.api_version() {

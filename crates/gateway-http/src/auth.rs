@@ -21,11 +21,14 @@ pub(crate) fn identify(
     access.identify(key, issued)
 }
 
-/// The key among `headers`: a bearer token, or `x-api-key` as Anthropic's clients send it.
+/// The key among `headers`: a bearer token, `x-api-key` as Anthropic's clients send it, or
+/// `x-goog-api-key` as Google's do.
 pub(crate) fn key(headers: &HeaderMap) -> Result<Option<&[u8]>> {
     let mut found: Option<&[u8]> = None;
     let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| token(value.as_bytes()));
-    let keys = headers.get_all(names::API_KEY).iter().map(|value| value.as_bytes().trim_ascii());
+    let keys = headers.get_all(names::API_KEY).iter();
+    let keys = keys.chain(headers.get_all(names::GOOGLE_API_KEY));
+    let keys = keys.map(|value| value.as_bytes().trim_ascii());
     for key in bearers.chain(keys).filter(|key| !key.is_empty()) {
         if found.is_some_and(|found| found != key) {
             return Err(GatewayError::new(
@@ -73,6 +76,7 @@ mod tests {
         check(&[("authorization", "Bearer sk-good")], "app");
         check(&[("authorization", "bearer  sk-good ")], "app");
         check(&[("x-api-key", "sk-good")], "app");
+        check(&[("x-goog-api-key", "sk-good")], "app");
         check(&[("authorization", "Bearer sk-good"), ("x-api-key", "sk-good")], "app");
     }
 
@@ -84,5 +88,6 @@ mod tests {
         }
         let two = [("authorization", "Bearer sk-good"), ("x-api-key", "sk-other")];
         check(&two, "invalid_request");
+        check(&[("x-api-key", "sk-good"), ("x-goog-api-key", "sk-other")], "invalid_request");
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     endpoint::Kind,
     explain,
     failure::FailedDispatch,
+    gemini::{self, GenerationAddress},
     generation, headers, health, models, platform, relay, reply,
     request::{ArrivedRequest, Origin, method_label},
     request_log, responses,
@@ -57,9 +58,12 @@ pub(crate) fn dispatch<'a>(
         Kind::Model if endpoint == Endpoint::ResponseCompact => {
             Box::pin(responses::compact(service, origin, request))
         }
-        Kind::Model => match endpoint.caller() {
-            Some(dialect) => Box::pin(generation::generate(service, dialect, origin, request)),
-            None => Box::pin(async { Err(unhandled().into()) }),
+        Kind::Model => match (GenerationAddress::of(endpoint), endpoint.caller()) {
+            (Some(address), _) => Box::pin(gemini::generate(service, address, origin, request)),
+            (None, Some(dialect)) => {
+                Box::pin(generation::generate(service, dialect, origin, request))
+            }
+            (None, None) => Box::pin(async { Err(unhandled().into()) }),
         },
     }
 }
@@ -220,6 +224,8 @@ async fn serve_client(
         | Endpoint::ResponseCompact
         | Endpoint::Messages
         | Endpoint::Completions
+        | Endpoint::GeminiGenerate(_)
+        | Endpoint::GeminiStream(_)
         | Endpoint::Passthrough(_)
         | Endpoint::Relayed(_) => return Err(unhandled().into()),
     })

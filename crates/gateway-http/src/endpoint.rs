@@ -5,8 +5,8 @@
 //! without a handler in `service.rs`, and a test requires its documentation.
 
 use gateway_wire::{
-    InboundDialect, chat::ChatInbound, completions::CompletionsInbound, messages::MessagesInbound,
-    relay::RelayEndpoint, responses::ResponsesInbound,
+    InboundDialect, chat::ChatInbound, completions::CompletionsInbound, gemini::GeminiInbound,
+    messages::MessagesInbound, relay::RelayEndpoint, responses::ResponsesInbound,
 };
 use http::Method;
 
@@ -30,6 +30,7 @@ enum ErrorDialect {
     Responses,
     Messages,
     Completions,
+    Gemini,
     /// The gateway's own endpoints.
     Platform,
 }
@@ -170,6 +171,8 @@ endpoints! {
         Conversation      "/v1/conversations/" id ""       [GET POST DELETE]  Keyed Responses;
         ConversationItems "/v1/conversations/" id "/items" [GET POST]         Keyed Responses;
         Model           "/v1/models/"    rest ""           [GET]              Keyed Platform;
+        GeminiGenerate  "/v1beta/models/" rest ":generateContent"       [POST]   Model Gemini;
+        GeminiStream    "/v1beta/models/" rest ":streamGenerateContent" [POST]   Model Gemini;
         Passthrough     "/v1/passthrough/" rest ""         [GET POST PUT PATCH DELETE] Relayed Chat;
         Request         "/v1/requests/"  id ""             [GET]              Keyed Platform;
         Tool            "/v1/tools/"     id ""             [GET]              Keyed Platform;
@@ -227,6 +230,7 @@ impl Endpoint<'_> {
             ErrorDialect::Responses => Some(&ResponsesInbound),
             ErrorDialect::Messages => Some(&MessagesInbound),
             ErrorDialect::Completions => Some(&CompletionsInbound),
+            ErrorDialect::Gemini => Some(&GeminiInbound),
             ErrorDialect::Platform => None,
         }
     }

@@ -6,6 +6,7 @@ use crate::{
     Endpoint, RequestBody,
     endpoint::Kind,
     failure::FailedDispatch,
+    gemini::{self, GenerationAddress},
     generation, reply,
     request::{Origin, query::QueryParams},
     service::HttpService,
@@ -27,21 +28,26 @@ pub(crate) async fn explain(
     request: Request<RequestBody>,
 ) -> Result<Response<reply::Body>, FailedDispatch> {
     let (head, body) = request.into_parts();
-    let (path, dialect) = endpoint(&QueryParams::parse(head.uri.query()))?;
+    let query = QueryParams::parse(head.uri.query());
+    let (endpoint, dialect) = endpoint(&query)?;
+    let path = endpoint.label();
     let request_head = generation::request_head(service, dialect.dialect(), origin, &head)?;
     let client = request_head.client.name.to_string();
     let sender = (&*request_head.client, request_head.peer);
     let body = service.read_model_body(&head.headers, body, sender).await?;
-    let inbound = InboundRequest { head: request_head, permit: None, body };
+    let mut inbound = InboundRequest { head: request_head, permit: None, body };
+    if let Some(address) = GenerationAddress::of(endpoint) {
+        inbound = gemini::with_address(service, inbound, &address);
+    }
     let explained = service.engine.explain(dialect, inbound).await?;
     Ok(reply::json(StatusCode::OK, &explanation_json(&explained, path, &client)))
 }
 
 /// Returns the endpoint in the query, such as `path=/v1/messages`; chat completions by default.
-fn endpoint(query: &QueryParams) -> Result<(&'static str, &'static dyn InboundDialect)> {
+fn endpoint(query: &QueryParams) -> Result<(Endpoint<'_>, &'static dyn InboundDialect)> {
     let path = query.text("path").unwrap_or("/v1/chat/completions");
     let found = Endpoint::at(path).filter(|endpoint| endpoint.kind() == Kind::Model);
-    let dialect = found.and_then(|endpoint| Some((endpoint.label(), endpoint.caller()?)));
+    let dialect = found.and_then(|endpoint| Some((endpoint, endpoint.caller()?)));
     dialect
         .ok_or_else(|| GatewayError::invalid("path", "`path` must be the path of a model endpoint"))
 }

@@ -16,6 +16,7 @@ mod endpoint;
 mod event_body;
 mod explain;
 mod failure;
+mod gemini;
 mod generation;
 mod headers;
 mod health;

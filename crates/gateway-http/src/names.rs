@@ -6,6 +6,8 @@ use http::HeaderName;
 
 /// Carries the API key, as Anthropic's clients send it.
 pub(crate) const API_KEY: HeaderName = HeaderName::from_static(API_KEY_TEXT);
+/// Carries the API key, as Google's clients send it.
+pub(crate) const GOOGLE_API_KEY: HeaderName = HeaderName::from_static(GOOGLE_API_KEY_TEXT);
 /// Selects the version of Anthropic's API.
 pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static(VERSION_HEADER);
 /// Names the known model whose rules and prices apply to a newer one.
@@ -144,6 +146,8 @@ pub(crate) const RATE_LIMIT_TOKENS: [HeaderName; 3] = [
 
 /// The name of [`API_KEY`].
 pub(crate) const API_KEY_TEXT: &str = "x-api-key";
+/// The name of [`GOOGLE_API_KEY`].
+pub(crate) const GOOGLE_API_KEY_TEXT: &str = "x-goog-api-key";
 /// The name of [`IDEMPOTENCY_KEY`].
 pub(crate) const IDEMPOTENCY_KEY_TEXT: &str = "idempotency-key";
 /// The name of [`REQUEST_ID`].

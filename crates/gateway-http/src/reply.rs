@@ -4,7 +4,7 @@ use crate::{event_body::EventBody, headers, names, passing_body::PassingBody};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use gateway_core::{BoxError, ErrorKind, GatewayError};
-use gateway_wire::error_type;
+use gateway_wire::{error_status, error_type};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
@@ -119,43 +119,9 @@ pub(crate) fn platform_error(error: &GatewayError) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-/// The status for `error`: no other function knows one.
+/// The status for `error`.
 pub(crate) fn status(error: &GatewayError) -> StatusCode {
-    match error.kind() {
-        ErrorKind::InvalidRequest | ErrorKind::ContextLength | ErrorKind::ContentFilter => {
-            StatusCode::BAD_REQUEST
-        }
-        ErrorKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
-        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
-        ErrorKind::NotFound | ErrorKind::ModelNotFound => StatusCode::NOT_FOUND,
-        ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        ErrorKind::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        ErrorKind::Conflict => StatusCode::CONFLICT,
-        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorKind::UriTooLong => StatusCode::URI_TOO_LONG,
-        ErrorKind::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        ErrorKind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        ErrorKind::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
-        ErrorKind::NotImplemented | ErrorKind::UpstreamUnsupported => StatusCode::NOT_IMPLEMENTED,
-        ErrorKind::RateLimited | ErrorKind::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
-        ErrorKind::StorageQuota => StatusCode::INSUFFICIENT_STORAGE,
-        ErrorKind::Upstream
-        | ErrorKind::UpstreamAuth
-        | ErrorKind::UpstreamInvalid
-        | ErrorKind::UpstreamCut
-        | ErrorKind::UpstreamTruncated
-        | ErrorKind::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
-        ErrorKind::UpstreamStalled | ErrorKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
-        ErrorKind::UpstreamOverloaded
-        | ErrorKind::NotConfigured
-        | ErrorKind::Unavailable
-        | ErrorKind::Overloaded
-        | ErrorKind::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-        // Nobody reads it; logs know 499 for this.
-        ErrorKind::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
-        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-    }
+    StatusCode::from_u16(error_status(error.kind())).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// Writes `x-should-retry` and `retry-after`.

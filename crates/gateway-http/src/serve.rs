@@ -5,7 +5,7 @@ use crate::{
     dispatch::{HandlerFuture, dispatch},
     endpoint::Kind,
     failure::FailedDispatch,
-    headers, health, hygiene, idempotency, models, names, platform, reply,
+    gemini, headers, health, hygiene, idempotency, models, names, platform, reply,
     request::{ArrivedRequest, id::request_id, method_label},
     request_log::{self, RefusalReply, RefusedRequest},
 };
@@ -66,13 +66,18 @@ where
 
 /// The path of the endpoints of Anthropic's API.
 const MESSAGES: &str = "/v1/messages";
+/// The path of the endpoints of Gemini's API.
+const GEMINI: &str = "/v1beta/";
 
 async fn serve(
     service: Arc<HttpService>,
     peer: IpAddr,
-    request: Request<RequestBody>,
+    mut request: Request<RequestBody>,
 ) -> Response<reply::Body> {
     let started = Instant::now();
+    if request.uri().path().starts_with(GEMINI) {
+        gemini::key::take_from_query(&mut request);
+    }
     let method = method_label(request.method());
     let request_id = request_id(request.headers());
     let origin = request.headers().get(ORIGIN).cloned();

@@ -23,6 +23,12 @@ pub trait InboundDialect: Send + Sync {
         Ok(())
     }
 
+    /// Adds to `envelope` what a request of this dialect says in members of its own: the bound of
+    /// its response, and its service tier.
+    fn complete_envelope(&self, body: &[u8], envelope: &mut Envelope) {
+        let _ = (body, envelope);
+    }
+
     /// Whether the request continues, or begins, a conversation that the server is to hold.
     fn is_in_thread(&self, envelope: &Envelope) -> bool {
         let _ = envelope;

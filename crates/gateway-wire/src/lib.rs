@@ -60,6 +60,7 @@ pub mod sse;
 pub mod tool_names;
 
 mod conform_original;
+mod error_status;
 mod error_type;
 mod ids;
 mod inbound;
@@ -79,6 +80,7 @@ mod upstream_error;
 
 pub use self::{
     conform_original::{conform_original, original_effort},
+    error_status::error_status,
     error_type::error_type,
     ids::IdGenerator,
     inbound::{InboundDialect, RequestPrompts, ResponseContext, StreamWriter},

@@ -97,7 +97,10 @@ fn refuse_members(request: &ChatRequest) -> Result<()> {
     let members: &[&str] = match request.dialect {
         Some(Dialect::Messages) => &["compaction", "container", "mcp_servers", "inference_geo"],
         Some(Dialect::Responses) => &["prompt"],
-        Some(Dialect::Chat | Dialect::Gemini | Dialect::Ollama) | None => &[],
+        Some(Dialect::Gemini) => {
+            &["cachedContent", "cached_content", "continuationToken", "continuation_token"]
+        }
+        Some(Dialect::Chat | Dialect::Ollama) | None => &[],
     };
     let is_said = |name: &&&str| {
         request.extra.get(name).is_some_and(|it| !matches!(it.get(), "null" | "[]" | "{}"))

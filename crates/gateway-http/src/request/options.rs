@@ -54,7 +54,11 @@ pub(crate) fn read(head: &Parts, dialect: Dialect) -> Result<Arc<RequestOptions>
 fn is_option(name: &HeaderName) -> bool {
     let text = name.as_str();
     match text.as_bytes() {
-        [b'x', b'-', ..] => text != names::API_KEY_TEXT && text != names::REQUEST_ID_TEXT,
+        [b'x', b'-', ..] => {
+            text != names::API_KEY_TEXT
+                && text != names::REQUEST_ID_TEXT
+                && text != names::GOOGLE_API_KEY_TEXT
+        }
         [b't', b'r', b'a', b'c', b'e', ..] => true,
         _ => {
             text == names::IDEMPOTENCY_KEY_TEXT

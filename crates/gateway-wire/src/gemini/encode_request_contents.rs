@@ -58,8 +58,8 @@ pub(super) enum GeminiPartOutWire<'a> {
         text: &'a str,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         thought: bool,
-        #[serde(rename = "thoughtSignature")]
-        signature: &'a str,
+        #[serde(rename = "thoughtSignature", skip_serializing_if = "Option::is_none")]
+        signature: Option<&'a str>,
     },
     Call {
         #[serde(rename = "functionCall")]
@@ -85,9 +85,9 @@ pub(super) enum GeminiPartOutWire<'a> {
 #[derive(Debug, Serialize)]
 pub(super) struct FunctionCallOutWire<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
-    name: &'a str,
-    args: Cow<'a, RawValue>,
+    pub(super) id: Option<&'a str>,
+    pub(super) name: &'a str,
+    pub(super) args: Cow<'a, RawValue>,
 }
 
 #[derive(Debug, Serialize)]
@@ -218,10 +218,8 @@ impl<'a> ContentsEncoder<'a, '_> {
     fn reasoning(&mut self, speaker: GeminiRole, reasoning: &'a Reasoning) {
         if let Some(signature) = signature(reasoning.seal.as_ref()) {
             let text = reasoning.text.as_str();
-            self.push(
-                speaker,
-                GeminiPartOutWire::Thought { text, thought: !text.is_empty(), signature },
-            );
+            let (thought, signature) = (!text.is_empty(), Some(signature));
+            self.push(speaker, GeminiPartOutWire::Thought { text, thought, signature });
         }
     }
 

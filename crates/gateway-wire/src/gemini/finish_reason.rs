@@ -55,6 +55,41 @@ pub(super) fn finish(native: Option<String>, has_calls: bool) -> Finish {
     Finish { reason, native, stop_sequence: None }
 }
 
+/// Gemini's further words for an end, which only its own clients know.
+const FURTHER: [&str; 15] = [
+    "OTHER",
+    "MALFORMED_FUNCTION_CALL",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+    "MISSING_THOUGHT_SIGNATURE",
+    "MALFORMED_RESPONSE",
+    "CONTINUATION",
+    "LANGUAGE",
+    "IMAGE_SAFETY",
+    "IMAGE_PROHIBITED_CONTENT",
+    "IMAGE_RECITATION",
+    "IMAGE_OTHER",
+    "NO_IMAGE",
+    "ESCALATION",
+    "PUP_LIMITED_DISABLED",
+];
+
+/// Gemini's word for why the model stopped, perhaps after it `refused` in words or made `calls`.
+pub(super) fn encode(end: &Finish, refused: bool, calls: bool) -> &str {
+    if let Some(native) = end.native.as_deref()
+        && (NAMES.contains(&native) || FURTHER.contains(&native))
+        && finish(Some(native.to_owned()), calls).reason == end.reason
+    {
+        return native;
+    }
+    match end.reason {
+        FinishReason::Stop if refused => "SAFETY",
+        FinishReason::Stop | FinishReason::ToolCalls => "STOP",
+        FinishReason::Length => "MAX_TOKENS",
+        FinishReason::ContentFilter => "SAFETY",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +124,21 @@ mod tests {
         assert_eq!(name(2).as_deref(), Some("MAX_TOKENS"));
         assert_eq!(name(99).as_deref(), Some("99"));
         assert_eq!(name(-1).as_deref(), Some("-1"));
+    }
+
+    #[test]
+    fn finish_reasons_are_written_in_words_of_gemini() {
+        let check = |reason, native: Option<&str>, calls, expected: &str| {
+            let end = Finish { reason, native: native.map(str::to_owned), stop_sequence: None };
+            assert_eq!(encode(&end, false, calls), expected, "{end:?}");
+        };
+        check(FinishReason::Stop, Some("end_turn"), false, "STOP");
+        check(FinishReason::ToolCalls, Some("tool_use"), true, "STOP");
+        check(FinishReason::Length, None, false, "MAX_TOKENS");
+        check(FinishReason::Length, Some("CONTINUATION"), false, "CONTINUATION");
+        check(FinishReason::ContentFilter, Some("RECITATION"), false, "RECITATION");
+        check(FinishReason::ContentFilter, Some("content_filter"), false, "SAFETY");
+        check(FinishReason::Stop, Some("SAFETY"), false, "STOP");
+        assert_eq!(encode(&FinishReason::Stop.into(), true, false), "SAFETY");
     }
 }

@@ -1,4 +1,4 @@
-//! Gemini's `generateContent`, as an upstream: Google's own API, and Vertex.
+//! Gemini's `generateContent`: Google's own API, and Vertex.
 //!
 //! Requests are whole objects with the conversation in `contents`; the model's name and whether to
 //! stream are in the address, see [`path`]. A streamed response is a series of small responses of
@@ -7,21 +7,37 @@
 
 mod annotations;
 mod count_tokens;
+mod decode_request;
+mod decode_request_config;
+mod decode_request_contents;
+mod decode_request_tools;
+mod decode_request_wire;
 mod decode_response;
 mod decode_response_wire;
 mod embeddings;
+mod encode_error;
 mod encode_request;
 mod encode_request_contents;
 mod encode_request_thinking;
+mod encode_response;
+mod encode_response_notes;
 mod errors;
 mod finish_reason;
+mod inbound;
 mod media;
+mod passthrough;
+mod request_shape;
+mod schema;
 mod stream_reader;
+mod stream_writer;
+mod streamed_candidate;
 mod tools;
 mod usage;
 
 #[cfg(test)]
 mod tests;
+
+pub use self::inbound::{GeminiInbound, body_with_address};
 
 use crate::{
     EncodedRequest, ErrorReply, IdGenerator, OutboundDialect, StreamReader,
@@ -42,7 +58,15 @@ impl OutboundDialect for GeminiOutbound {
 
     fn encode(&self, call: &ProviderRequest) -> Result<EncodedRequest> {
         let mut dropped = DroppedParams::default();
-        let body = encode_request::encode(call.request()?, &call.target, &mut dropped)?;
+        if let Some(body) = passthrough::body(call) {
+            return Ok(EncodedRequest { body, dropped });
+        }
+        let request = call.request()?;
+        if call.original(Dialect::Gemini).is_some() {
+            // Of other requests, it was reported already.
+            request.unmodelled.iter().for_each(|name| dropped.insert(name.clone()));
+        }
+        let body = encode_request::encode(request, &call.target, &mut dropped)?;
         Ok(EncodedRequest::whole(body, dropped))
     }
 

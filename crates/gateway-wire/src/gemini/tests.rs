@@ -1,7 +1,10 @@
 //! Requests and responses as a whole.
 
+mod decode_request;
 mod decode_response;
 mod encode_request;
+mod encode_response;
+mod passthrough;
 
 use super::*;
 use crate::StreamFraming;

@@ -3,6 +3,7 @@
 use super::decode_response_wire::{EnumWordWire, ModalityCountWire, UsageMetadataWire};
 use crate::token_count::CountReader;
 use gateway_core::{ServiceTier, Usage};
+use serde::Serialize;
 
 impl UsageMetadataWire {
     /// The tokens by class.
@@ -34,6 +35,72 @@ impl UsageMetadataWire {
         usage.is_odd = reading.is_odd;
         usage
     }
+}
+
+/// The counts of a response to a caller.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UsageMetadataOutWire {
+    prompt_token_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    cached_content_token_count: u64,
+    candidates_token_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    thoughts_token_count: u64,
+    total_token_count: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    prompt_tokens_details: Vec<ModalityCountOutWire>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    candidates_tokens_details: Vec<ModalityCountOutWire>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<&'static str>,
+}
+
+/// The tokens of one kind of content.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ModalityCountOutWire {
+    modality: &'static str,
+    token_count: u64,
+}
+
+impl UsageMetadataOutWire {
+    /// The counts of `usage`.
+    pub(super) fn of(usage: &Usage) -> Self {
+        let output = usage.completion().saturating_sub(usage.reasoning);
+        Self {
+            prompt_token_count: usage.prompt(),
+            cached_content_token_count: usage.cache_read,
+            candidates_token_count: output,
+            thoughts_token_count: usage.reasoning,
+            total_token_count: usage.total(),
+            prompt_tokens_details: details(usage.prompt(), usage.audio_input, usage.image_input),
+            candidates_tokens_details: details(output, usage.audio_output, usage.image_output),
+            service_tier: match usage.tier {
+                Some(ServiceTier::Priority | ServiceTier::Fast | ServiceTier::Ultrafast) => {
+                    Some("priority")
+                }
+                Some(ServiceTier::Flex) => Some("flex"),
+                Some(ServiceTier::Standard | ServiceTier::Batch) | None => None,
+            },
+        }
+    }
+}
+
+/// The kinds of content in `all` tokens, if they are not text alone.
+fn details(all: u64, audio: u64, image: u64) -> Vec<ModalityCountOutWire> {
+    if audio == 0 && image == 0 {
+        return Vec::new();
+    }
+    let text = all.saturating_sub(audio).saturating_sub(image);
+    let counts = [("TEXT", text), ("AUDIO", audio), ("IMAGE", image)].into_iter();
+    let said = counts.filter(|(_, count)| *count > 0);
+    said.map(|(modality, token_count)| ModalityCountOutWire { modality, token_count }).collect()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The tier of a word: of the Gemini API for a tier, or of Vertex AI for a kind of capacity.
@@ -108,5 +175,18 @@ mod tests {
     #[test]
     fn missing_counts_are_accepted() {
         check(r#"{"trafficType":"ON_DEMAND"}"#, Usage::default());
+    }
+
+    #[test]
+    fn counts_are_read_back_as_they_were() {
+        for usage in [
+            Usage::default(),
+            Usage { input: 8, cache_read: 4, output: 3, reasoning: 5, ..Usage::default() },
+            Usage { input: 2, audio_input: 3, output: 1, audio_output: 7, ..Usage::default() },
+            Usage { input: 5, tier: Some(ServiceTier::Flex), ..Usage::default() },
+            Usage { input: 5, stated_total: Some(9), ..Usage::default() },
+        ] {
+            check(&serde_json::to_string(&UsageMetadataOutWire::of(&usage)).unwrap(), usage);
+        }
     }
 }

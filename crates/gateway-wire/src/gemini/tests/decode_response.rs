@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn whole(body: &str) -> gateway_core::Result<ChatResponse> {
+pub(super) fn whole(body: &str) -> gateway_core::Result<ChatResponse> {
     let call = ask(PLAIN, ChatRequest::default());
     let chunk = GeminiOutbound.read_whole(&call, body.to_owned().into(), IdGenerator::new(1))?;
     let mut collector = Collector::default();
@@ -11,7 +11,7 @@ fn whole(body: &str) -> gateway_core::Result<ChatResponse> {
 }
 
 /// The response that `stream` spells if it is cut into events and then into blocks at `cuts`.
-fn read_stream(blocks: &[&[u8]]) -> gateway_core::Result<ChatResponse> {
+pub(super) fn read_stream(blocks: &[&[u8]]) -> gateway_core::Result<ChatResponse> {
     let mut splitter =
         crate::framing::EventSplitter::new(StreamFraming::Sse, crate::MAX_ANSWER_BYTES);
     let mut reader =
