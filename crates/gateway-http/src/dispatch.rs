@@ -184,10 +184,7 @@ async fn serve_client(
             let reader = request_log::LogReader::Tenant(&client.tenant);
             request_log::serve(&service.engine, endpoint, reader, query).await?
         }
-        Endpoint::Response(id) if method == Method::DELETE => {
-            responses::delete(service, client, id).await?
-        }
-        Endpoint::Response(id) => responses::retrieve(service, client, id, query).await?,
+        Endpoint::Response(id) => stored_response(service, client, id, (method, query)).await?,
         Endpoint::ResponseCancel(id) => responses::cancel(service, client, id).await?,
         Endpoint::ResponseItems(id) => responses::input_items(service, client, id, query).await?,
         Endpoint::ResponseTokens => input_tokens(service, sender, request).await?,
@@ -229,6 +226,19 @@ async fn serve_client(
         | Endpoint::Passthrough(_)
         | Endpoint::Relayed(_) => return Err(unhandled().into()),
     })
+}
+
+/// Retrieves a stored response, or deletes it.
+async fn stored_response(
+    service: &HttpService,
+    client: &Client,
+    id: &str,
+    (method, query): (&Method, Option<&str>),
+) -> Result<Response<reply::Body>> {
+    if method == Method::DELETE {
+        return responses::delete(service, client, id).await;
+    }
+    responses::retrieve(service, client, id, query).await
 }
 
 /// The caller of a gateway tool.

@@ -32,14 +32,20 @@ pub(crate) async fn generate(
     let inbound = with_address(service, inbound, &address);
     let prepared = service.engine.prepare(&GeminiInbound, Operation::Generate, inbound).await?;
     let mut response = prepared.generate(&GeminiInbound).await?;
-    response.body = match response.body {
-        ResponseBody::Events(events) if !address::wants_events(head.uri.query()) => {
-            let pieces = json_array::of_events(events).map(Ok::<Bytes, GatewayError>).boxed();
-            ResponseBody::Passing { length: None, pieces }
-        }
-        body => body,
-    };
+    if !address::wants_events(head.uri.query()) {
+        response.body = without_events(response.body);
+    }
     Ok(generation::written(response))
+}
+
+/// The same body, as one JSON array if it is streamed.
+fn without_events(body: ResponseBody) -> ResponseBody {
+    if let ResponseBody::Events(events) = body {
+        let pieces = json_array::of_events(events).map(Ok::<Bytes, GatewayError>).boxed();
+        ResponseBody::Passing { length: None, pieces }
+    } else {
+        body
+    }
 }
 
 /// The request with what its address says in its body, which counts among its tenant's memory.
