@@ -74,6 +74,7 @@ mod passthrough;
 mod postgres;
 mod postgres_crashes;
 mod pricing;
+mod provider_keys;
 mod provider_paths;
 mod providers;
 mod relay;

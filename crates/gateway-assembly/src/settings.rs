@@ -142,6 +142,7 @@ pub(crate) fn client(
     known.first_message = it.compat.contains(&ClientCompat::FirstMessage);
     known.offered_tools.clone_from(&it.offered_tools);
     known.passthrough.clone_from(&it.passthrough);
+    known.provider_keys = it.provider_keys;
     known.models = it.models.as_deref().map(Into::into);
     known.tools.clone_from(&it.tools);
     known.book_under(&it.tags);

@@ -85,6 +85,8 @@ limited_section! {
         offered_tools: Vec<String> = Vec::new();
         /// Providers whose paths the client may send any request to, by `/v1/passthrough/{provider}/{path}`, such as `openai`. Default: none.
         passthrough: Vec<String> = Vec::new();
+        /// Whether requests of the client may carry a provider's key of its own in `x-gateway-provider-key`, which replaces the gateway's credential.
+        provider_keys: bool = false;
         /// Habits of the client that responses are adapted to.
         compat: Vec<ClientCompat> = Vec::new();
         /// Tags under which the usage of its requests is booked, such as `team=search`, in addition to those of each request.
@@ -127,6 +129,8 @@ pub struct ConfiguredClient {
     pub offered_tools: Vec<String>,
     /// The providers whose paths it may send any request to.
     pub passthrough: Vec<String>,
+    /// Whether its requests may carry a provider's key of its own.
+    pub provider_keys: bool,
     /// The habits that responses are adapted to.
     pub compat: Vec<ClientCompat>,
     /// The tags under which its usage is booked.
@@ -159,6 +163,7 @@ impl ConfiguredClient {
             ("strict", self.strict.show()),
             ("offered_tools", self.offered_tools.show()),
             ("passthrough", self.passthrough.show()),
+            ("provider_keys", self.provider_keys.show()),
             ("compat", self.compat.show()),
             ("tags", self.tags.show()),
         ]
@@ -221,6 +226,7 @@ pub(super) fn read(
             strict,
             offered_tools,
             passthrough: Vec::new(),
+            provider_keys: false,
             compat,
             tags: Vec::new(),
         });
@@ -349,6 +355,7 @@ fn client(
         strict,
         offered_tools,
         passthrough,
+        provider_keys,
         compat,
         tags,
         ..
@@ -370,6 +377,7 @@ fn client(
         strict,
         offered_tools,
         passthrough,
+        provider_keys,
         compat,
         tags,
     })

@@ -40,6 +40,7 @@ mod pattern;
 mod planned_attempt;
 mod price;
 mod provider;
+mod provider_key;
 mod provider_request;
 mod provider_response;
 mod reasoning_replay;
@@ -100,6 +101,7 @@ pub use self::{
         ServiceTier, TokenRates,
     },
     provider::Provider,
+    provider_key::ProviderKey,
     provider_request::{BreakerHints, Context, Inspection, Payload, ProviderRequest, Target},
     provider_response::ProviderResponse,
     reasoning_replay::ReasoningReplay,

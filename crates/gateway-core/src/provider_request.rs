@@ -2,7 +2,7 @@
 
 use crate::{
     CacheDirective, CallMeter, ChatRequest, Content, Dialect, ErrorKind, GatewayError, ModelCard,
-    Part, RawRequest, RelayRequest, Result, SealOwner, UsageMeter,
+    Part, ProviderKey, RawRequest, RelayRequest, Result, SealOwner, UsageMeter,
 };
 use bytes::Bytes;
 use std::{num::NonZeroU32, sync::Arc};
@@ -72,6 +72,8 @@ pub struct Context {
     pub from_context_service: bool,
     /// Allowed models (patterns, see [`admits`](crate::admits)); `None` allows all.
     pub models: Option<Arc<[String]>>,
+    /// The caller's own key, which replaces the credential of the request's one provider.
+    pub provider_key: Option<ProviderKey>,
     /// Maximum number of upstream calls; default: the retry layer's own.
     pub attempts: Option<NonZeroU32>,
     /// Treatment of open circuits.

@@ -20,8 +20,8 @@ use crate::{
     write_response::{streamed, whole},
 };
 use gateway_core::{
-    CacheDirective, Context, DroppedParams, Inspection, PassthroughBody, Payload, Provider,
-    ProviderRequest, ProviderResponse, Result, ToolSpec, observe,
+    BreakerHints, CacheDirective, Context, DroppedParams, Inspection, PassthroughBody, Payload,
+    Provider, ProviderRequest, ProviderResponse, Result, ToolSpec, observe,
 };
 use gateway_sessions::{
     CompositionFacts as SessionFacts, OpenedSession, idempotency, open as open_session,
@@ -180,6 +180,13 @@ impl RequestContext {
             headers: self.forwarded_headers(),
             from_context_service: options.from_context_service,
             models: client.models.clone(),
+            provider_key: options.provider_key.clone(),
+            // A refused key of the caller's says nothing about the provider, and the pauses of the
+            // gateway's credential do not concern it.
+            breaker: BreakerHints {
+                bypass_breaker: options.provider_key.is_some(),
+                ..BreakerHints::default()
+            },
             meter: Some(Arc::clone(&self.meter)),
             ..Context::default()
         }

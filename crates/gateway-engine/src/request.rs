@@ -2,7 +2,7 @@
 
 use crate::{InFlight, SessionDirective, context_fit::ContextMode, tools::ToolSelection};
 use bytes::Bytes;
-use gateway_core::{Attribution, CacheDirective};
+use gateway_core::{Attribution, CacheDirective, ProviderKey};
 use gateway_limits::{AdmissionPermit, Client, Priority};
 use gateway_sessions::idempotency::IdempotencyToken;
 use gateway_wire::messages::VERSION_HEADER;
@@ -71,6 +71,8 @@ pub struct RequestOptions {
     pub idempotency: Option<IdempotencyToken>,
     /// The caller's `Idempotency-Key`, for tools that write.
     pub idempotency_key: Option<Arc<str>>,
+    /// The caller's own key for the provider.
+    pub provider_key: Option<ProviderKey>,
     /// W3C trace context, if the caller is tracing.
     pub traceparent: Option<Arc<str>>,
     /// Vendor part of the trace context.

@@ -9,10 +9,14 @@ use crate::{
     responses::first_message,
     service::HttpService,
 };
-use gateway_core::Dialect;
-use gateway_engine::{EngineResponse, InboundRequest, Operation, RequestHead, ResponseBody};
+use gateway_core::{Dialect, ErrorKind, GatewayError, Result};
+use gateway_engine::{
+    EngineResponse, InboundRequest, Operation, RequestHead, RequestOptions, ResponseBody,
+};
+use gateway_limits::Client;
 use gateway_wire::InboundDialect;
 use http::{Request, Response, StatusCode, request::Parts};
+use std::sync::Arc;
 
 /// Serves a request for a response of the model.
 ///
@@ -68,7 +72,7 @@ pub(crate) fn request_head(
     head: &Parts,
 ) -> Result<RequestHead, FailedDispatch> {
     let client = service.identify(&head.headers, origin.peer)?;
-    let options = options::read(head, dialect);
+    let options = options::read(head, dialect).and_then(|it| permitted(it, &client));
     let options = options.map_err(|error| FailedDispatch::from(error).of(&client))?;
     let attribution = attribution::read(&client, &head.headers);
     let attribution = attribution.map_err(|error| FailedDispatch::from(error).of(&client))?;
@@ -82,6 +86,15 @@ pub(crate) fn request_head(
         started: origin.started,
         in_flight: Some(origin.in_flight),
     })
+}
+
+/// The options, if `client` may use them.
+fn permitted(options: Arc<RequestOptions>, client: &Client) -> Result<Arc<RequestOptions>> {
+    if options.provider_key.is_none() || client.provider_keys {
+        return Ok(options);
+    }
+    let message = "this API key may not send a provider's key of its own";
+    Err(GatewayError::new(ErrorKind::Forbidden, message).with_code("provider_key_not_allowed"))
 }
 
 /// The reply with `response`.

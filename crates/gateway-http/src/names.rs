@@ -45,6 +45,8 @@ pub(crate) const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
 pub(crate) const NOT_STORED: HeaderName = HeaderName::from_static("x-gateway-not-stored");
 /// Sets the priority of the request.
 pub(crate) const PRIORITY: HeaderName = HeaderName::from_static("x-priority");
+/// Carries the caller's own key for the provider.
+pub(crate) const PROVIDER_KEY: HeaderName = HeaderName::from_static("x-gateway-provider-key");
 /// Carries the request id in replies to clients of Anthropic's API.
 pub(crate) const MESSAGES_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// Carries the request id.

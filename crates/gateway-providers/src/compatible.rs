@@ -2,6 +2,7 @@
 
 use crate::{
     Auth, Credential, Descriptor, HttpProvider, Settings,
+    account::issuer,
     api::Api,
     endpoint::Endpoint,
     learned_refusals::LearnedRefusals,
@@ -19,9 +20,8 @@ use gateway_wire::{
     messages::MessagesOutbound,
     responses::ResponsesOutbound,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::AUTHORIZATION};
-use secrecy::ExposeSecret as _;
-use sha2::{Digest as _, Sha256};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
 
 /// Whatever speaks OpenAI's Chat Completions.
@@ -222,6 +222,7 @@ pub(crate) fn http_provider(
     mut services: Services,
 ) -> Result<Arc<dyn Provider>> {
     let mut apis = preferred(&settings, apis)?;
+    let auth = settings.auth.unwrap_or(auth);
     let mut headers = HeaderMap::new();
     for (name, value) in &settings.headers {
         let name: HeaderName = name.parse().map_err(|_| malformed(&settings, "a header's name"))?;
@@ -230,14 +231,11 @@ pub(crate) fn http_provider(
     }
     if let Some(key) = &settings.api_key {
         let key = key.expose_secret();
-        let (name, value) = match settings.auth.unwrap_or(auth) {
-            Auth::Bearer => (AUTHORIZATION, format!("Bearer {key}")),
-            Auth::Header(name) => (HeaderName::from_static(name), key.to_owned()),
-        };
+        let (name, value) = auth.field(key);
         let mut value = HeaderValue::from_str(&value)
             .map_err(|_| malformed(&settings, "its API key cannot be sent in a header"))?;
         value.set_sensitive(true);
-        headers.insert(name, value);
+        headers.insert(HeaderName::from_static(name), value);
     }
     let client = settings.client()?;
     let of_apis = apis.iter_mut().map(|api| &mut api.endpoint);
@@ -246,10 +244,12 @@ pub(crate) fn http_provider(
     }
     let address = ProviderAddress::new(&settings.base_url, &settings.query);
     let relay = RelayAddresses::new(address, &headers, &client);
-    let issuer = issuer(&settings);
+    let key = settings.api_key.as_ref().map(SecretString::expose_secret);
+    let issuer = issuer(&settings.id, key.unwrap_or_default());
     Ok(Arc::new(HttpProvider {
         id: settings.id.into(),
         issuer,
+        auth,
         apis,
         learns_refusals: settings.learns_refusals,
         refusals: LearnedRefusals::default(),
@@ -257,16 +257,6 @@ pub(crate) fn http_provider(
         relay,
         client,
     }))
-}
-
-/// A digest of the account that a provider seals reasoning for: the provider and the credential.
-fn issuer(settings: &Settings) -> [u8; 6] {
-    let key =
-        settings.api_key.as_ref().map(secrecy::ExposeSecret::expose_secret).unwrap_or_default();
-    let hash = Sha256::new().chain_update(&settings.id).chain_update([0]).chain_update(key);
-    let mut issuer = [0; 6];
-    issuer.iter_mut().zip(hash.finalize()).for_each(|(place, byte)| *place = byte);
-    issuer
 }
 
 fn malformed(settings: &Settings, what: &str) -> GatewayError {

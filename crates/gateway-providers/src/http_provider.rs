@@ -1,6 +1,7 @@
 //! A provider somewhere else: dialects, an address, a credential.
 
 use crate::{
+    Auth,
     api::Api,
     large_body::process_body,
     learned_refusals::LearnedRefusals,
@@ -13,7 +14,7 @@ use crate::{
     response_stream,
     services::Services,
     upstream_reply::{
-        charge_copy, charge_request, check, is_streamed, one, read_whole, relayed_headers, up_to,
+        charge_copy, charge_request, is_streamed, one, read_whole, relayed_headers, up_to,
         upstream_request_id, whole,
     },
 };
@@ -44,6 +45,8 @@ pub struct HttpProvider {
     pub(crate) id: Arc<str>,
     /// A digest of the account that it seals reasoning for.
     pub(crate) issuer: [u8; 6],
+    /// The way in which its credential is sent.
+    pub(crate) auth: Auth,
     /// The dialects it speaks, its usual one first.
     pub(crate) apis: Vec<Api>,
     /// Whether parameters that it refuses are left out from then on.
@@ -70,7 +73,7 @@ impl Provider for HttpProvider {
 
     fn seal_owners(&self, target: &Target) -> Vec<SealOwner> {
         let seals = self.apis.iter().any(|api| api.upstream.seal_marker().is_some());
-        if seals { vec![self.owner(target)] } else { Vec::new() }
+        if seals { vec![SealOwner::new(self.issuer, &target.model)] } else { Vec::new() }
     }
 
     async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
@@ -81,7 +84,7 @@ impl Provider for HttpProvider {
             unavailable: None,
             dropped: self
                 .encoder()
-                .prepare(call, SealFilter::to_owner(self.owner(&call.target)))
+                .prepare(call, SealFilter::to_owner(self.owner(&call.target, &call.context)))
                 .map(|prepared| prepared.dropped),
             cache: None,
         }]
@@ -92,8 +95,9 @@ impl Provider for HttpProvider {
             // Boxed, so that it takes no room in the future of a request that is not relayed.
             return Box::pin(self.relay(&call, relayed)).await;
         }
-        // Strict callers see refusals as they are.
-        let may_learn = self.learns_refusals && !call.strict;
+        // Strict callers see refusals as they are; another account may be refused other parameters.
+        let is_own_account = call.context.provider_key.is_none();
+        let may_learn = self.learns_refusals && !call.strict && is_own_account;
         let mut left_out = self.refusals.of(&call.target.model);
         let mut learned = 0;
         // One attempt in a loop: a second one would take room in the future of every call.
@@ -134,7 +138,7 @@ impl Provider for HttpProvider {
 impl HttpProvider {
     /// Sends a call, once more without seals if the upstream refuses one that it holds.
     async fn attempt(&self, call: &ProviderRequest) -> Result<ProviderResponse> {
-        let owner = self.owner(&call.target);
+        let owner = self.owner(&call.target, &call.context);
         let bytes = match &call.payload {
             Payload::Raw(original) => original.body.len(),
             Payload::Parsed(_) | Payload::Relayed(_) => 0,
@@ -156,11 +160,6 @@ impl HttpProvider {
     fn encoder(&self) -> CallEncoder<'_> {
         let completions = self.services.completions.as_ref();
         CallEncoder { apis: &self.apis, completions, refusals: &self.refusals }
-    }
-
-    /// The owner of what this provider seals for `target`.
-    pub(crate) fn owner(&self, target: &Target) -> SealOwner {
-        SealOwner::new(self.issuer, &target.model)
     }
 
     /// Asks once more, after the upstream refused a seal that `call` holds.
@@ -195,7 +194,7 @@ impl HttpProvider {
         let is_callers = call.caller_dialect() == Some(dialect);
         let relayed_headers =
             if is_callers { relayed_headers(&response.head, dialect) } else { None };
-        let checked = check(api, response).await;
+        let checked = self.check(api, response, &call.context).await;
         let UpstreamResponse { head, body } = checked.map_err(|error| match &relayed_headers {
             Some(_) => {
                 let relayed_headers = relayed_headers.clone();
@@ -308,7 +307,7 @@ impl HttpProvider {
     ) -> Result<(ResponseHead, Bytes)> {
         let response = self.post(outbound, context, same_dialect, meter).await?;
         let usual = self.apis.first().ok_or_else(no_dialect_configured)?;
-        let UpstreamResponse { head, body } = check(usual, response).await?;
+        let UpstreamResponse { head, body } = self.check(usual, response, context).await?;
         Ok((head, whole(body, &self.client, &context.tenant).await?))
     }
 
@@ -327,7 +326,9 @@ impl HttpProvider {
         let accept = (!fields.iter().any(|(name, _)| *name == "accept")).then_some(accept);
         let fields = fields.iter().map(|(name, value)| (*name, value.as_str()));
         let fields = accept.map(|accept| ("accept", accept)).into_iter().chain(fields);
-        let extra = fields.chain(context_headers(context, same_dialect));
+        let own = context.provider_key.as_ref().map(|key| self.auth.field(key.expose()));
+        let own = own.as_ref().map(|(name, value)| (*name, value.as_str()));
+        let extra = own.into_iter().chain(fields).chain(context_headers(context, same_dialect));
         let on_write = |attempt| match attempt {
             WriteAttempt::First => meter.sent(),
             WriteAttempt::Repeated => meter.resent(),

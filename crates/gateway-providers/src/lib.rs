@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod account;
 mod anthropic;
 mod api;
 mod cerebras;

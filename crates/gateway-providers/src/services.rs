@@ -58,7 +58,7 @@ impl Counter {
         call: &ProviderRequest,
     ) -> Result<Option<u64>> {
         let mut call = EditableCall::new(call);
-        let mut filter = SealFilter::to_owner(provider.owner(&call.target));
+        let mut filter = SealFilter::to_owner(provider.owner(&call.target, &call.context));
         if let Some(payload) = self.wire.release_seals(&call, &mut filter)? {
             call.edit().payload = payload;
         }

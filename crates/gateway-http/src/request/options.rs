@@ -1,7 +1,7 @@
 //! The options in the headers of a request.
 
 use crate::{idempotency, names};
-use gateway_core::{Dialect, ErrorKind, GatewayError, Result};
+use gateway_core::{Dialect, ErrorKind, GatewayError, ProviderKey, Result};
 use gateway_engine::{CacheOptions, ContextMode, RequestOptions, SessionDirective, ToolSelection};
 use gateway_limits::Priority;
 use gateway_sessions::{OnConflict, SessionId};
@@ -43,6 +43,7 @@ pub(crate) fn read(head: &Parts, dialect: Dialect) -> Result<Arc<RequestOptions>
         priority: priority(headers),
         idempotency: idempotency::mark(head).cloned(),
         idempotency_key: idempotency_key(headers),
+        provider_key: provider_key(headers)?,
         forwarded_headers: forwarded(headers, dialect),
         needs_length,
         ..options
@@ -89,6 +90,18 @@ pub(crate) fn priority(headers: &HeaderMap) -> Option<Priority> {
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Option<Arc<str>> {
     let key = headers.get(names::IDEMPOTENCY_KEY)?.to_str().ok()?;
     (1..=MAX_KEY).contains(&key.len()).then(|| key.into())
+}
+
+/// The caller's own key for the provider. The error does not show it.
+fn provider_key(headers: &HeaderMap) -> Result<Option<ProviderKey>> {
+    let mut values = headers.get_all(names::PROVIDER_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let key = ProviderKey::parse(value.as_bytes()).filter(|_| values.next().is_none());
+    key.map(Some).ok_or_else(|| {
+        let message =
+            "x-gateway-provider-key must be one key of at most 4096 visible ASCII characters";
+        GatewayError::new(ErrorKind::InvalidRequest, message).with_code("invalid_provider_key")
+    })
 }
 
 fn is(headers: &HeaderMap, name: &HeaderName, value: &[u8]) -> bool {
@@ -216,6 +229,7 @@ mod tests {
             names::CMS_MODE,
             names::PRIORITY,
             names::IDEMPOTENCY_KEY,
+            names::PROVIDER_KEY,
             names::CACHE,
             names::SESSION_CONFLICT,
             names::SESSION_ID,

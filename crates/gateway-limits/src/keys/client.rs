@@ -36,6 +36,8 @@ pub struct Client {
     pub strict: Option<bool>,
     /// The providers whose paths it may send any request to; `*` at the end stands for any rest.
     pub passthrough: Vec<String>,
+    /// Whether its requests may carry a provider's key of its own.
+    pub provider_keys: bool,
     /// The gateway's tools that its requests to models offer.
     pub offered_tools: Vec<String>,
     /// Whether the first message of a response comes first in its output.
@@ -121,6 +123,7 @@ impl Client {
             limits: None,
             strict: None,
             passthrough: Vec::new(),
+            provider_keys: false,
             offered_tools: Vec::new(),
             first_message: false,
             attribution: None,

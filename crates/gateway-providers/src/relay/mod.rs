@@ -11,7 +11,7 @@ use crate::{
     HttpProvider,
     outbound_request::OutboundRequest,
     prepared_call::no_dialect_configured,
-    upstream_reply::{charge_request, check, upstream_request_id},
+    upstream_reply::{charge_request, upstream_request_id},
 };
 use gateway_core::{
     BodyRest, CallMeter, PassthroughBody, ProviderRequest, ProviderResponse, RelayRequest,
@@ -94,7 +94,7 @@ impl HttpProvider {
         if status == StatusCode::NO_CONTENT || relayed.passes_refusals && is_callers(status) {
             return Ok(response);
         }
-        check(usual, response).await
+        self.check(usual, response, &call.context).await
     }
 }
 

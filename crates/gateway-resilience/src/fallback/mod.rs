@@ -20,8 +20,9 @@ pub use self::{condition::FallbackCondition, target::FallbackTarget};
 use crate::{breaker_metrics, replay};
 use async_trait::async_trait;
 use gateway_core::{
-    Dialect, EmbeddingCall, EmbeddingResult, PlannedAttempt, Provider, ProviderRequest,
-    ProviderResponse, Result, SealOwner, Target, UnavailableReason, sync,
+    Context, Dialect, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, PlannedAttempt,
+    Provider, ProviderRequest, ProviderResponse, Result, SealOwner, Target, UnavailableReason,
+    sync,
 };
 use run::FallbackRun;
 use std::{
@@ -138,6 +139,7 @@ impl Provider for FallbackGroup {
     }
 
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+        self.shared.check_provider_key(&call.context)?;
         let call = self.shared.with_rules(call);
         let mut run = FallbackRun::new(&self.shared, call, "answer");
         let ProviderResponse { meta, chunks } = run.generate().await?;
@@ -146,11 +148,13 @@ impl Provider for FallbackGroup {
 
     /// The first link that is asked counts, and no other: another model would count otherwise.
     async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
+        self.shared.check_provider_key(&call.context)?;
         let call = self.shared.with_rules(call);
         FallbackRun::new(&self.shared, call, "count_tokens").count_tokens().await
     }
 
     async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
+        self.shared.check_provider_key(&call.context)?;
         FallbackRun::new(&self.shared, call, "embed").embed().await
     }
 }
@@ -160,6 +164,18 @@ impl FallbackShared {
     fn with_rules(&self, mut call: ProviderRequest) -> ProviderRequest {
         call.context.breaker.bypass_breaker |= !self.rules.respect_breakers;
         call
+    }
+
+    /// Fails for a caller's own key, unless all targets are credentials of one provider: no other
+    /// provider may see the key.
+    fn check_provider_key(&self, context: &Context) -> Result<()> {
+        if context.provider_key.is_none() || self.rules.order == FallbackOrder::RoundRobin {
+            return Ok(());
+        }
+        let message = "a request with x-gateway-provider-key needs a model of one provider: this \
+                       model is a route to several targets";
+        let error = GatewayError::new(ErrorKind::InvalidRequest, message).with_param("model");
+        Err(error.with_code("provider_key_needs_provider"))
     }
 
     /// Returns the indices of the targets in the order for one request.

@@ -69,6 +69,10 @@ fn prefer_seal_owner<R: FallbackRequest>(
 impl<R: FallbackRequest> FallbackRun<R> {
     pub(super) fn new(shared: &Arc<FallbackShared>, request: R, operation: &'static str) -> Self {
         let mut pending = VecDeque::from(shared.order(true));
+        if request.context().provider_key.is_some() {
+            // The caller's key replaces each of the credentials: one call is enough.
+            pending.truncate(1);
+        }
         prefer_seal_owner(shared, &request, &mut pending);
         Self {
             shared: Arc::clone(shared),

@@ -117,6 +117,10 @@ impl CacheShared {
             CacheDirective::Bypass(why) => return Err(Some(why)),
             CacheDirective::Allowed { wanted, refresh: anew } => (wanted, anew),
         };
+        // Neither a stored response nor one in flight passes from one account to another.
+        if call.context.provider_key.is_some() {
+            return Err(Some("provider_key"));
+        }
         let original = cacheable(call, wanted).map_err(Some)?;
         let tenant = Tenant::new(Arc::clone(&call.context.tenant)).ok_or(Some("no_tenant"))?;
         let name = key::of(call, original, self.inner.id(), &self.epoch);

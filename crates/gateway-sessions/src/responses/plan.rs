@@ -63,7 +63,9 @@ async fn read(
     let tenant = Tenant::new(Arc::clone(&call.context.tenant)).ok_or_else(|| {
         GatewayError::new(ErrorKind::Internal, "a request that belongs to nobody")
     })?;
-    let keeper = keeper(&**provider, &call.target);
+    // The account of a caller's own key is not known: the gateway stores the response then.
+    let is_own_account = call.context.provider_key.is_none();
+    let keeper = is_own_account.then(|| keeper(&**provider, &call.target)).flatten();
     let is_native = keeper.is_some();
     let answered_by = keeper.clone().unwrap_or_else(|| provider.id().to_owned());
     let mut record = Record::new(&answered_by, is_native && !background);

@@ -180,6 +180,8 @@ async fn nul_in_names_does_not_stop_the_ledger() {
         client: "a\0b".into(),
         model: "m\0".into(),
         provider: "p".into(),
+        tags: "team=a\0".into(),
+        user: "u\0".into(),
         reserved: ReservedUsage::default(),
     };
     let outcome = RequestOutcome { outcome: "ok".into(), ..RequestOutcome::default() };
