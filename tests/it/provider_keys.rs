@@ -110,8 +110,9 @@ async fn failures_of_callers_key_do_not_affect_the_gateways_credential() {
     {
         for (own, expected) in [(true, "200"), (false, opened)] {
             let upstream = Upstream::start().await;
-            let setup =
-                setup(&upstream).write("resilience", "circuit_breaker_failure_threshold", "2");
+            let setup = setup(&upstream)
+                .write("resilience", "circuit_breaker_enabled", "true")
+                .write("resilience", "circuit_breaker_failure_threshold", "2");
             let status = after_failures(setup, &upstream, &failure, own).await;
             assert_eq!(status, expected, "{own}");
         }
