@@ -105,9 +105,11 @@ async fn failures_of_callers_key_do_not_affect_the_gateways_credential() {
     let refusal = Script::json(401, openai::error("x", "invalid_api_key", "no"));
     let limit = Script::json(429, openai::error("x", "rate_limit_exceeded", "no"));
     let failure = Script::json(500, openai::error("x", "x", "no"));
-    for (failure, opened) in
-        [(refusal, "502 upstream_auth"), (limit, "429 rate_limited"), (failure, "503 circuit_open")]
-    {
+    for (failure, opened) in [
+        (refusal, "502 upstream_auth"),
+        (limit, "429 rate_limit_exceeded"),
+        (failure, "503 circuit_open"),
+    ] {
         for (own, expected) in [(true, "200"), (false, opened)] {
             let upstream = Upstream::start().await;
             let setup = setup(&upstream)
