@@ -1,6 +1,6 @@
 //! The account of a request at its provider: the gateway's, or that of a caller's own key.
 
-use crate::{Auth, HttpProvider, api::Api, upstream_reply::check};
+use crate::{HttpProvider, api::Api, upstream_reply::check};
 use gateway_core::{Context, ErrorKind, GatewayError, ProviderKey, Result, SealOwner, Target};
 use gateway_net::client::UpstreamResponse;
 use sha2::{Digest as _, Sha256};
@@ -12,16 +12,6 @@ pub(crate) fn issuer(id: &str, key: &str) -> [u8; 6] {
     let mut issuer = [0; 6];
     issuer.iter_mut().zip(hash.finalize()).for_each(|(place, byte)| *place = byte);
     issuer
-}
-
-impl Auth {
-    /// Returns the header that carries `key`.
-    pub(crate) fn field(self, key: &str) -> (&'static str, String) {
-        match self {
-            Self::Bearer => ("authorization", format!("Bearer {key}")),
-            Self::Header(name) => (name, key.to_owned()),
-        }
-    }
 }
 
 impl HttpProvider {

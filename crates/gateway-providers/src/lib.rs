@@ -20,6 +20,7 @@
 mod account;
 mod anthropic;
 mod api;
+mod auth;
 mod cerebras;
 mod compatible;
 mod deepseek;
@@ -57,12 +58,13 @@ mod upstream_reply;
 mod xai;
 
 pub use self::{
+    auth::Auth,
     compatible::{ANTHROPIC_COMPATIBLE, GEMINI_COMPATIBLE, OPENAI_COMPATIBLE},
     fake::Fake,
     http_provider::HttpProvider,
     inference::ContextServiceRoute,
     large_body::process_body,
-    registry::{Auth, Credential, Descriptor, Settings, build, find},
+    registry::{Credential, Descriptor, Settings, build, find},
     retry_after::of as retry_after,
 };
 

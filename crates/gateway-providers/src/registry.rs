@@ -1,6 +1,6 @@
 //! Built-in providers by name, and the construction of providers from settings.
 
-use crate::{ALL, ContextServiceRoute};
+use crate::{ALL, Auth, ContextServiceRoute};
 use gateway_core::{Dialect, ErrorKind, GatewayError, Provider, Result};
 use gateway_net::client::{ClientSettings, HttpClient};
 use secrecy::SecretString;
@@ -35,15 +35,6 @@ pub enum Credential {
     Required,
     /// It may be set up to want one.
     Optional,
-}
-
-/// The way in which a credential is sent.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Auth {
-    /// The header `Authorization: Bearer`.
-    Bearer,
-    /// In a header of this name.
-    Header(&'static str),
 }
 
 /// The settings of a provider.
