@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 /// Keeps the limits of clients, of which replicas hold leases.
 ///
-/// A limit by rate is a [debt](super::gcra::Debt), a concurrency limit the sum of what holders have
+/// A limit by rate is a [debt](super::gcra::RateDebt), a concurrency limit the sum of what holders have
 /// taken, a budget the sum of what was spent and of what holders have set aside.
 #[cfg_attr(feature = "test-support", mockall::automock)]
 #[async_trait]
