@@ -5,6 +5,9 @@ use gateway_core::{Envelope, GatewayError, InvalidAttribution, Result};
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{ops::Range, sync::Arc};
 
+/// The longest member of a body that is read, in bytes: room for all tags.
+const MAX_MEMBER: usize = 32 << 10;
+
 /// The members of a body's metadata that attribute a request. Those of another form are not meant
 /// for the gateway.
 #[derive(Deserialize)]
@@ -30,7 +33,7 @@ impl RequestHead {
     ///
     /// # Errors
     ///
-    /// If a tag or the user is too long or has control characters, or there are too many tags.
+    /// If a tag is too long or has control characters, or there are too many.
     pub(crate) fn attribute(&mut self, envelope: &Envelope, body: &[u8]) -> Result<()> {
         if envelope.metadata.is_none() && envelope.user.is_none() {
             return Ok(());
@@ -46,19 +49,21 @@ impl RequestHead {
             None => Ok(()),
         };
         added.map_err(|error| invalid("metadata.tags", error))?;
-        let named = member::<String>(body, envelope.user.as_ref()).map(|user| ("user", user));
-        let user = named.or_else(|| user_id.map(|user| ("metadata.user_id", user)));
-        if let (None, Some((param, user))) = (attribution.user(), user) {
-            attribution.set_user(&user).map_err(|error| invalid(param, error))?;
+        let user = member::<String>(body, envelope.user.as_ref()).or(user_id);
+        if let (None, Some(user)) = (attribution.user(), user) {
+            // The member is the provider's, and so are its bounds: what is too long is not booked.
+            let _ = attribution.set_user(&user);
         }
         self.attribution = (!attribution.is_empty()).then(|| Arc::new(attribution));
         Ok(())
     }
 }
 
-/// The value at `span` of a body, if it has the form of `T`.
+/// The value at `span` of a body, if it has the form of `T`. A long one is not read: it cannot be
+/// booked, and reading it would take memory that nothing has charged.
 fn member<T: DeserializeOwned>(body: &[u8], span: Option<&Range<usize>>) -> Option<T> {
-    serde_json::from_slice(body.get(span?.clone())?).ok()
+    let value = body.get(span?.clone()).filter(|value| value.len() <= MAX_MEMBER)?;
+    serde_json::from_slice(value).ok()
 }
 
 fn invalid(param: &'static str, error: InvalidAttribution) -> GatewayError {
