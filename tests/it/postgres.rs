@@ -161,7 +161,8 @@ async fn limits_are_in_the_redis_beside_postgres_and_sessions_are_not() {
     assert_eq!(postgres.ask("SELECT count(*) FROM llm_gateway.quotas"), "0");
     assert!(redis.ask("KEYS gw:q:*").await.starts_with('*'));
     redis.kill();
-    assert_eq!(create_session(&gateway).await.status(), 201, "sessions are in Postgres");
+    // A request may still meet the rate that the gateway has last seen in Redis.
+    until("sessions are kept", async || create_session(&gateway).await.status() == 201).await;
 }
 
 /// Two replicas admit a burst of five together. Returns one of them.
